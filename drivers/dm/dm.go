@@ -9,10 +9,8 @@
 package dm
 
 import (
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"runtime"
 	"strings"
 
@@ -25,13 +23,13 @@ const SectorSize = 512
 // Verity describes a read-only device over data and hash tree on one block device.
 type Verity struct {
 	Name      string // device-mapper name, e.g. "choba-slot-a"
-	Table     string // verity table without optional arguments: "1 DEV DEV 4096 4096 …"
+	Table     string // parameters of the verity target; they name VerityKey as root_hash_sig_key_desc
 	Sectors   uint64 // length of the data, in sectors
 	Signature []byte // PKCS#7 DER over the root hash as hex text
-	// Panic has the kernel panic at a damaged block instead of failing the
-	// read: for a system that runs from the device.
-	Panic bool
 }
+
+// VerityKey is the description under which the kernel finds a root hash's signature.
+const VerityKey = "choba:roothash"
 
 // Crypt describes an aes-xts-plain64 device with 4096-byte sectors.
 type Crypt struct {
@@ -52,40 +50,17 @@ var (
 	ErrSignature = errors.New("the signature does not belong to this root hash, or was altered")
 )
 
-const (
-	verityKey = "choba:roothash"
-	cryptKey  = "choba:datakey"
-)
+const cryptKey = "choba:datakey"
 
 // OpenVerity makes the device and returns its path.
 func OpenVerity(v Verity) (string, error) {
-	return withKey("user", verityKey, v.Signature, func() (string, error) {
-		dev, err := create(v.Name, target{kind: "verity", sectors: v.Sectors, params: v.params(), flags: flagReadOnly})
+	return withKey("user", VerityKey, v.Signature, func() (string, error) {
+		dev, err := create(v.Name, target{kind: "verity", sectors: v.Sectors, params: v.Table, flags: flagReadOnly})
 		if err != nil {
 			return "", fmt.Errorf("opening verity device %s: %w", v.Name, explainVerity(err))
 		}
 		return dev, nil
 	})
-}
-
-// ReloadVerity changes the table of the open device v.Name to v, under whatever
-// is mounted on it.
-func ReloadVerity(v Verity) error {
-	_, err := withKey("user", verityKey, v.Signature, func() (string, error) {
-		err := load(v.Name, target{kind: "verity", sectors: v.Sectors, params: v.params(), flags: flagReadOnly})
-		if err != nil {
-			return "", fmt.Errorf("reloading verity device %s: %w", v.Name, explainVerity(err))
-		}
-		return "", nil
-	})
-	return err
-}
-
-func (v Verity) params() string {
-	if v.Panic {
-		return v.Table + " 3 panic_on_corruption root_hash_sig_key_desc " + verityKey
-	}
-	return v.Table + " 2 root_hash_sig_key_desc " + verityKey
 }
 
 func explainVerity(err error) error {
@@ -144,30 +119,4 @@ func withKey(kind, description string, key []byte, do func() (string, error)) (s
 		_, _ = unix.KeyctlInt(unix.KEYCTL_REVOKE, id, 0, 0, 0)
 	}
 	return path, err
-}
-
-// CheckRead reads all of r, the data of a verity device without Panic, and says
-// at which byte the first damaged block lies.
-func CheckRead(r io.Reader) error {
-	buf := make([]byte, 1<<20)
-	var done int64
-	for {
-		n, err := r.Read(buf)
-		done += int64(n)
-		switch {
-		case err == io.EOF:
-			return nil
-		case err != nil:
-			return fmt.Errorf("the block at byte %d is damaged: %w", done, err)
-		}
-	}
-}
-
-// RootHash checks that text is a root hash as the kernel and its signature want it.
-func RootHash(text string) error {
-	raw, err := hex.DecodeString(text)
-	if err != nil || len(raw) != 32 || strings.ToLower(text) != text {
-		return fmt.Errorf("root hash %q: not 64 lower-case hex digits", text)
-	}
-	return nil
 }
