@@ -42,16 +42,20 @@ func (c *chip) powerOn() {
 		"--server", "type=unixio,path="+socket, "--ctrl", "type=unixio,path="+filepath.Join(dir, "c"),
 		"--flags", "not-need-init,startup-clear")
 	require.NoError(c.t, cmd.Start())
-	require.Eventually(c.t, func() bool { _, err := os.Stat(socket); return err == nil }, 20*time.Second, 5*time.Millisecond)
-	c.wire, err = linuxudstpm.Open(socket)
-	require.NoError(c.t, err)
-	c.TPM = New(c.wire)
 	c.off = sync.OnceFunc(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 		_ = os.RemoveAll(dir)
 	})
 	c.t.Cleanup(c.off)
+	require.Eventually(c.t, func() bool {
+		if c.wire, err = linuxudstpm.Open(socket); err != nil {
+			return false
+		}
+		c.TPM = New(c.wire)
+		_, err = c.Choice()
+		return err == nil
+	}, 20*time.Second, 5*time.Millisecond)
 }
 
 // boot cuts the power and plays a boot: the firmware measures image and secure
