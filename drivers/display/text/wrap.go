@@ -4,6 +4,7 @@ import (
 	"strings"
 	"unicode"
 
+	"golang.org/x/image/math/fixed"
 	"golang.org/x/text/unicode/norm"
 )
 
@@ -17,17 +18,10 @@ func (fc *Face) Fit(s string, w int) string {
 	}
 	rs := []rune(norm.NFC.String(s))
 	room := w - fc.Width(Ellipsis)
-	n, used := 0, 0
-	for n < len(rs) {
-		used = fc.Width(string(rs[:n+1]))
-		if used > room {
-			break
-		}
-		n++
-	}
 	if room < 0 {
 		return ""
 	}
+	n := fc.fits(rs, room)
 	return strings.TrimRightFunc(string(rs[:n]), unicode.IsSpace) + Ellipsis
 }
 
@@ -68,7 +62,7 @@ func (fc *Face) wrapOne(rs []rune, w int) []string {
 
 // fits counts the characters that have room in w. Spaces at the end may hang over.
 func (fc *Face) fits(rs []rune, w int) int {
-	x := fc.advance(' ') * 0
+	var x fixed.Int26_6
 	for i, r := range rs {
 		x += fc.advance(r)
 		if x.Ceil() > w && r != ' ' {
