@@ -4,7 +4,7 @@
 // They are worth nothing. Whoever can read the folder can sign anything, so every
 // name in every certificate and note key says INSECURE, and a release build
 // refuses a trust list that says so. Release keys of a vendor never pass here:
-// they live in other people's hands (see docs/playbooks).
+// they live in other people's hands (see docs/playbooks). It is not a key ceremony.
 //
 // The rule that keeps it small: it makes keys and reads them back; it signs
 // nothing and rotates nothing.
