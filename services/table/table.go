@@ -82,7 +82,7 @@ func Load(path string) (T, error) {
 	return Parse(text)
 }
 
-// Parse reads and checks a table. Unknown fields, fields in another letter case, and anything after the list are errors.
+// Parse reads and checks a table. Unknown fields and anything after the list are errors.
 func Parse(text []byte) (T, error) {
 	if len(text) > maxSize {
 		return T{}, errors.New("reading the service table: larger than 1 MiB")

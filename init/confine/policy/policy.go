@@ -1,0 +1,135 @@
+// Package policy turns a row of the service table into everything that confine does to the service: user, limits,
+// files, sockets and system calls, as plain values that can be printed and compared.
+//
+// It changes nothing on the machine; package apply does. It has no exceptions for single services: what a service
+// needs beyond the others stands in its row. The rule that keeps it small: same row, same text.
+package policy
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/choba-os/choba/init/confine/seccomp"
+	"github.com/choba-os/choba/services/table"
+)
+
+// Policy is what holds for one service.
+type Policy struct {
+	Name    string
+	Binary  string
+	Args    []string
+	UID     uint32 // user and group; no further groups
+	Env     []string
+	Limits  []Limit
+	Files   []Access
+	Sockets []string // the sockets that exist under /run/choba as the service sees it
+	Calls   []seccomp.Rule
+}
+
+// Limit is a resource limit, soft and hard alike.
+type Limit struct {
+	Name  string // as in setrlimit(2), without RLIMIT_
+	Value uint64
+}
+
+// Right is a set of file accesses that landlock grants.
+type Right string
+
+const (
+	Execute Right = "execute" // run and read one file
+	Read    Right = "read"    // read files, list folders
+	Own     Right = "own"     // everything but special files and executing
+	Device  Right = "device"  // read, write and control what is there
+	Attr    Right = "attr"    // write existing files of sysfs
+)
+
+// Access grants a right on a file, or on a folder and all below it. The file's own mode holds as well.
+type Access struct {
+	Right Right
+	Path  string
+}
+
+const memlock = 1 << 20 // bytes that a service may keep from being swapped
+
+// Of is the policy for the named service.
+func Of(t table.T, name string) (Policy, error) {
+	r, ok := t.Row(name)
+	if !ok {
+		return Policy{}, fmt.Errorf("the service table has no row %q", name)
+	}
+	calls, err := seccomp.Rules(r.Groups)
+	if err != nil {
+		return Policy{}, fmt.Errorf("service %s: %w", name, err)
+	}
+	p := Policy{
+		Name: r.Name, Binary: r.Binary, Args: r.Args, UID: r.UID,
+		// The Go collector works harder before the cgroup's limit is reached, and in vain only after it.
+		Env: []string{fmt.Sprintf("GOMEMLIMIT=%dMiB", r.MemoryMiB*8/10), "GOTRACEBACK=single"},
+		Limits: []Limit{
+			{"NOFILE", uint64(r.Files)}, {"NPROC", uint64(r.PIDs)}, {"CORE", 0}, {"MEMLOCK", memlock},
+		},
+		Files: files(r),
+		Calls: calls,
+	}
+	for _, callee := range t.Calls(name) {
+		p.Sockets = append(p.Sockets, table.Socket(callee))
+	}
+	return p, nil
+}
+
+func files(r table.Row) []Access {
+	out := []Access{{Execute, r.Binary}}
+	for _, f := range r.Read {
+		out = append(out, Access{Read, f})
+	}
+	if r.Data != "" {
+		out = append(out, Access{Own, r.Data})
+	}
+	var dirs []string
+	for _, d := range r.Devices {
+		// The folder, not the nodes: they come and go. Their owner and mode say which are the service's.
+		dirs = append(dirs, path.Dir(d))
+	}
+	slices.Sort(dirs)
+	for _, d := range slices.Compact(dirs) {
+		if d == "/dev" || !slices.Contains(dirs, "/dev") {
+			out = append(out, Access{Device, d})
+		}
+	}
+	if r.USBGuard {
+		out = append(out, Access{Attr, "/sys/devices"})
+	}
+	return out
+}
+
+// String is the policy as a person reads it, one thing a line.
+func (p Policy) String() string {
+	var b strings.Builder
+	line := func(word, format string, args ...any) {
+		fmt.Fprintf(&b, "%-9s %s\n", word, fmt.Sprintf(format, args...))
+	}
+	line("service", "%s", p.Name)
+	line("exec", "%s", strings.Join(append([]string{p.Binary}, p.Args...), " "))
+	line("user", "%d, group %d, no other groups", p.UID, p.UID)
+	line("caps", "none, bounding set empty, securebits locked, no_new_privs")
+	for _, e := range p.Env {
+		line("env", "%s", e)
+	}
+	for _, l := range p.Limits {
+		line("limit", "%s %d", l.Name, l.Value)
+	}
+	for _, f := range p.Files {
+		line("file", "%s %s", f.Right, f.Path)
+	}
+	line("tcp", "none")
+	for _, s := range p.Sockets {
+		line("socket", "%s", s)
+	}
+	for _, c := range p.Calls {
+		line("call", "%s", c)
+	}
+	line("call", "anything else: EPERM")
+	return b.String()
+}
