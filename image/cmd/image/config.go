@@ -1,0 +1,68 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/choba-os/choba/keys/dev"
+)
+
+// config is all that a build depends on beside the sources.
+type config struct {
+	root    string // of the repository
+	out     string // where the results go
+	cache   string // outside the clone
+	keys    string // folder of the development keys
+	version uint64 // rising integer
+	name    string // of the version, for people
+	probe   bool   // a test image with tests/vm/probe inside
+	log     io.Writer
+}
+
+func configure(args []string, log io.Writer) (config, error) {
+	c := config{log: log}
+	flags := flag.NewFlagSet("image", flag.ContinueOnError)
+	flags.StringVar(&c.root, "root", ".", "the repository")
+	flags.StringVar(&c.out, "out", "", "results (default ROOT/out; ROOT/out/test with -with-probe)")
+	flags.StringVar(&c.cache, "cache", "", "what is kept between builds (default choba/image in the user's cache)")
+	flags.StringVar(&c.keys, "keys", "", "development keys (default $CHOBA_KEYS, else the user's cache)")
+	flags.Uint64Var(&c.version, "version", 1, "version number; rises with every release")
+	flags.StringVar(&c.name, "name", "0.1.0-dev", "version for people")
+	flags.BoolVar(&c.probe, "with-probe", false, "build a TEST image with the probe inside")
+	if err := flags.Parse(args); err != nil {
+		return c, err
+	}
+	if flags.NArg() > 0 {
+		return c, fmt.Errorf("unknown argument %q", flags.Arg(0))
+	}
+	return c, c.complete()
+}
+
+func (c *config) complete() (err error) {
+	if c.root, err = filepath.Abs(c.root); err != nil {
+		return err
+	}
+	if c.probe {
+		c.name += "+PROBE"
+	}
+	if c.out == "" {
+		c.out = filepath.Join(c.root, "out")
+		if c.probe {
+			c.out = filepath.Join(c.out, "test")
+		}
+	}
+	if c.cache == "" {
+		base, err := os.UserCacheDir()
+		if err != nil {
+			return fmt.Errorf("finding the cache: %w", err)
+		}
+		c.cache = filepath.Join(base, "choba", "image")
+	}
+	if c.keys == "" {
+		c.keys, err = dev.DefaultDir()
+	}
+	return err
+}
