@@ -1,0 +1,264 @@
+package frame
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"io"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const testMagic = "TEST-1"
+
+// Golden bytes: the stored form never changes under one magic.
+func TestGolden(t *testing.T) {
+	got, err := Encode(testMagic, 7, []byte("hello"), 80)
+	require.NoError(t, err)
+	require.Equal(t, "544553542d3100000000000000000000"+"0700000000000000"+"05000000"+"00000000"+
+		"2ce5937190542ca62effa39a7ccbefbed59a6b9b9ab09c458d4194ffa3704e55"+
+		"68656c6c6f0000000000000000000000", hex.EncodeToString(got))
+}
+
+func TestRoundTrip(t *testing.T) {
+	for n := range 17 {
+		payload := bytes.Repeat([]byte{0xa5}, n)
+		block, err := Encode(testMagic, uint64(n), payload, 80)
+		require.NoError(t, err)
+		back, generation, err := Decode(testMagic, block)
+		require.NoError(t, err)
+		require.Equal(t, uint64(n), generation)
+		require.True(t, bytes.Equal(payload, back))
+	}
+}
+
+func TestEncodeRefuses(t *testing.T) {
+	for _, magic := range []string{"", "seventeen bytes!!", "a\x00b"} {
+		_, err := Encode(magic, 0, nil, 80)
+		require.Error(t, err, "%q", magic)
+	}
+	_, err := Encode(testMagic, 0, make([]byte, 17), 80)
+	require.Error(t, err)
+}
+
+// Every changed bit of the block is noticed, also in the padding.
+func TestEveryBit(t *testing.T) {
+	block, err := Encode(testMagic, 7, []byte("hello"), 128)
+	require.NoError(t, err)
+	for i := range block {
+		for bit := range 8 {
+			block[i] ^= 1 << bit
+			_, _, err := Decode(testMagic, block)
+			require.Error(t, err, "byte %d bit %d", i, bit)
+			block[i] ^= 1 << bit
+		}
+	}
+}
+
+// A block that only another program could have written, with a right checksum.
+func TestForm(t *testing.T) {
+	for name, change := range map[string]func(b []byte){
+		"length beyond the block": func(b []byte) { b[24] = 0xff },
+		"reserved bytes":          func(b []byte) { b[29] = 1 },
+		"bytes in the padding":    func(b []byte) { b[127] = 1 },
+	} {
+		block, err := Encode(testMagic, 7, []byte("hello"), 128)
+		require.NoError(t, err)
+		change(block)
+		sum := checksum(block)
+		copy(block[32:], sum[:])
+		_, _, err = Decode(testMagic, block)
+		require.ErrorIs(t, err, ErrForm, name)
+	}
+	_, _, err := Decode(testMagic, make([]byte, 10))
+	require.ErrorIs(t, err, ErrForm)
+	_, _, err = Decode(testMagic, make([]byte, 128))
+	require.ErrorIs(t, err, ErrEmpty)
+	block, err := Encode("OTHER", 7, []byte("hello"), 128)
+	require.NoError(t, err)
+	_, _, err = Decode(testMagic, block)
+	require.ErrorIs(t, err, ErrMagic)
+}
+
+func FuzzDecode(f *testing.F) {
+	block, err := Encode(testMagic, 7, []byte("hello"), 128)
+	require.NoError(f, err)
+	f.Add(block)
+	f.Add(make([]byte, 128))
+	f.Fuzz(func(t *testing.T, block []byte) {
+		payload, generation, err := Decode(testMagic, block)
+		if err != nil {
+			return
+		}
+		again, err := Encode(testMagic, generation, payload, len(block))
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(block, again), "one spelling")
+	})
+}
+
+// memory is a disk that loses power after a given number of written sectors.
+type memory struct {
+	data    []byte
+	sector  int  // atomic unit, in bytes
+	left    int  // sectors still written before the power goes; -1 = for ever
+	reverse bool // the disk writes the last sector of a request first
+	writes  int  // sectors written in all
+	syncs   int
+}
+
+var errPower = errors.New("power cut")
+
+func newMemory(size int) *memory { return &memory{data: make([]byte, size), sector: 512, left: -1} }
+
+func (m *memory) clone() *memory {
+	c := *m
+	c.data = bytes.Clone(m.data)
+	return &c
+}
+
+func (m *memory) ReadAt(b []byte, off int64) (int, error) {
+	return bytes.NewReader(m.data).ReadAt(b, off)
+}
+
+func (m *memory) WriteAt(b []byte, off int64) (int, error) {
+	if int(off)+len(b) > len(m.data) {
+		return 0, io.ErrShortWrite
+	}
+	n := (len(b) + m.sector - 1) / m.sector
+	for i := range n {
+		if m.left == 0 {
+			return 0, errPower
+		}
+		at := i * m.sector
+		if m.reverse {
+			at = (n - 1 - i) * m.sector
+		}
+		copy(m.data[int(off)+at:], b[at:min(at+m.sector, len(b))])
+		m.left--
+		m.writes++
+	}
+	return len(b), nil
+}
+
+func (m *memory) Sync() error {
+	if m.left == 0 {
+		return errPower
+	}
+	m.syncs++
+	return nil
+}
+
+func testPair() Pair { return Pair{Magic: testMagic, Offset: [2]int64{0, 8192}, Size: 2048} }
+
+func TestPairTakesTurns(t *testing.T) {
+	m, p := newMemory(16384), testPair()
+	_, err := p.Load(m)
+	require.ErrorIs(t, err, ErrUnreadable)
+	require.ErrorIs(t, err, ErrEmpty)
+	require.NoError(t, p.Store(m, []byte("0")))
+	require.Equal(t, 2, m.syncs, "a fresh pair is written twice")
+	copies := []int{}
+	for i := 1; i < 6; i++ {
+		require.NoError(t, p.Store(m, []byte{byte('0' + i)}))
+		f, err := p.Load(m)
+		require.NoError(t, err)
+		require.Equal(t, []byte{byte('0' + i)}, f.Payload)
+		require.Equal(t, [2]error{}, f.Problem)
+		copies = append(copies, f.Copy)
+	}
+	require.Equal(t, []int{1, 2, 1, 2, 1}, copies)
+	require.Equal(t, 2+5, m.syncs, "each store is flushed")
+}
+
+// Whatever byte of one copy is damaged, the other one is used, and the next Store
+// heals the damage.
+func TestPairEveryByte(t *testing.T) {
+	base, p := newMemory(16384), testPair()
+	require.NoError(t, p.Store(base, []byte("old")))
+	require.NoError(t, p.Store(base, []byte("new"))) // copy 1
+	want := [2]string{"old", "new"}
+	for c := range 2 {
+		for i := range p.Size {
+			m := base.clone()
+			m.data[int(p.Offset[c])+i] ^= 0x40
+			f, err := p.Load(m)
+			require.NoError(t, err)
+			require.Equal(t, want[c], string(f.Payload))
+			require.Error(t, f.Problem[c])
+			require.NoError(t, f.Problem[1-c])
+			if i%64 == 0 {
+				require.NoError(t, p.Store(m, []byte("next")))
+				f, err = p.Load(m)
+				require.NoError(t, err)
+				require.Equal(t, "next", string(f.Payload))
+				require.Equal(t, [2]error{}, f.Problem)
+			}
+		}
+	}
+}
+
+// Power cut after each sector of a Store, sectors written in either order: the old
+// payload or the new one, never a third.
+func TestPairPowerCut(t *testing.T) {
+	for _, reverse := range []bool{false, true} {
+		base, p := newMemory(16384), testPair()
+		for _, text := range []string{"a", "b", "c"} {
+			require.NoError(t, p.Store(base, []byte(text)))
+		}
+		for cut := range p.Size/512 + 1 {
+			m := base.clone()
+			m.reverse, m.left = reverse, cut
+			err := p.Store(m, []byte("d"))
+			f, loadErr := p.Load(m)
+			require.NoError(t, loadErr)
+			if cut < p.Size/512 {
+				require.ErrorIs(t, err, errPower)
+			}
+			// The last sector makes it: before, one of the frame's sectors is old.
+			whole := bytes.Equal(m.data[p.Offset[0]:][:p.Size], frameOf(t, 5, "d", p.Size))
+			require.Equal(t, map[bool]string{false: "c", true: "d"}[whole], string(f.Payload), "reverse %v cut %d", reverse, cut)
+			m.left = -1
+			require.NoError(t, p.Store(m, []byte("e")))
+			f, err = p.Load(m)
+			require.NoError(t, err)
+			require.Equal(t, "e", string(f.Payload))
+		}
+	}
+}
+
+func frameOf(t *testing.T, generation uint64, text string, size int) []byte {
+	b, err := Encode(testMagic, generation, []byte(text), size)
+	require.NoError(t, err)
+	return b
+}
+
+func TestPairConflict(t *testing.T) {
+	m, p := newMemory(16384), testPair()
+	copy(m.data, frameOf(t, 9, "x", p.Size))
+	copy(m.data[8192:], frameOf(t, 9, "y", p.Size))
+	_, err := p.Load(m)
+	require.ErrorIs(t, err, ErrConflict)
+	require.NoError(t, p.Store(m, []byte("z")))
+	f, err := p.Load(m)
+	require.NoError(t, err)
+	require.Equal(t, "z", string(f.Payload))
+
+	copy(m.data, frameOf(t, 9, "x", p.Size))
+	copy(m.data[8192:], frameOf(t, 9, "x", p.Size))
+	f, err = p.Load(m)
+	require.NoError(t, err, "two equal copies are no conflict")
+	require.Equal(t, 1, f.Copy)
+}
+
+func TestPairEnds(t *testing.T) {
+	m, p := newMemory(16384), testPair()
+	copy(m.data, frameOf(t, 1<<64-1, "last", p.Size))
+	require.Error(t, p.Store(m, []byte("more")), "generations are used up")
+	short := newMemory(4096)
+	_, err := p.Load(short)
+	require.ErrorIs(t, err, ErrUnreadable)
+	require.ErrorIs(t, err, io.EOF)
+	require.Error(t, p.Store(short, []byte("x")))
+	require.Error(t, p.Store(newMemory(16384), make([]byte, p.Size)), "too long")
+}
