@@ -1,0 +1,256 @@
+package boot
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/choba-os/choba/drivers/disk"
+	"github.com/choba-os/choba/drivers/dm"
+	"github.com/choba-os/choba/image/frame"
+	"github.com/choba-os/choba/image/layout"
+	"github.com/choba-os/choba/image/release"
+	"github.com/choba-os/choba/image/slot"
+	"github.com/choba-os/choba/image/verity"
+	"github.com/choba-os/choba/keys/seal"
+	"github.com/choba-os/choba/keys/trust"
+	"github.com/choba-os/choba/recovery/explain"
+)
+
+func TestPlanIsTheOneWrittenDown(t *testing.T) {
+	var got bytes.Buffer
+	require.NoError(t, Print(&got))
+	want, err := os.ReadFile("testdata/plan.txt")
+	require.NoError(t, err)
+	require.Equal(t, string(want), got.String())
+}
+
+func good(version uint64, m slot.Manifest) slot.Slot {
+	return slot.Slot{State: slot.Good, Version: version, Manifest: m}
+}
+
+// twoSlots is a register with version 7 in a (preferred) and 6 in b, both committed.
+func twoSlots(t *testing.T) (*world, *vendor, release.Manifest, release.Manifest) {
+	v := newVendor(t, "prod")
+	w := newWorld(t, v)
+	ma, a := w.install(slot.A, v, 7, 2, nil)
+	mb, b := w.install(slot.B, v, 6, 2, nil)
+	w.store(slot.Record{A: good(7, a), B: good(6, b), Preferred: slot.A})
+	return w, v, ma, mb
+}
+
+func system(m release.Manifest) []seal.Event {
+	return []seal.Event{seal.System(m.Verity.Root.String())}
+}
+
+func TestBootsThePreferredSlot(t *testing.T) {
+	w, _, ma, _ := twoSlots(t)
+	troubles := New(w).Run()
+	require.Len(t, troubles, 1)
+	require.ErrorIs(t, troubles[0].Cause, errReplaced)
+
+	require.Equal(t, system(ma), w.measure)
+	require.Equal(t, 1, w.record().A.Unready)
+	require.Equal(t, []string{
+		"CHOBA_SLOT=a", "CHOBA_ROOTHASH=" + ma.Verity.Root.String(), "CHOBA_VERSION=7",
+		"CHOBA_POLICY_SIG=" + strings.Repeat("A", 86) + "==", "CHOBA_BOOT_NOTES=",
+	}, w.env)
+	require.Equal(t, Prefix+"start", w.lines[0])
+	require.Equal(t, Prefix+"switch to slot a version 7", w.lines[len(w.lines)-1])
+
+	table := verity.Table("/dev/choba-a", ma.Verity, dm.VerityKey)
+	require.Equal(t, []string{
+		"mount proc /proc", "mount sysfs /sys", "mount devtmpfs /dev", "mount securityfs /sys/kernel/security", "arm",
+		"open /dev/choba-state", "verity choba-slot-a " + table + " 128 signature",
+		"open /dev/choba-state", "mount /dev/dm-choba-slot-a /slot",
+		"write /sys/kernel/security/ipe/new_policy policy",
+		"write /sys/kernel/security/ipe/policies/choba_run/active 1",
+		"write /sys/kernel/security/ipe/policies/choba_boot/delete 1",
+		"give up", "unmount /sys/kernel/security", "write /proc/sys/kernel/kexec_load_disabled 1",
+		"measure", "switch /slot [/dev /proc /sys]", "exec /init",
+	}, w.done)
+}
+
+// TestNextSlot: what is wrong with slot a is said, and slot b is booted and measured alone.
+func TestNextSlot(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		spoil  func(w *world, v *vendor)
+		cause  error
+		spends int // slot a's counter after the boot
+	}{
+		{"below threshold", func(w *world, v *vendor) { w.install(slot.A, v, 7, 1, nil) }, trust.ErrThreshold, 0},
+		{"signed by strangers", func(w *world, v *vendor) { w.install(slot.A, newVendor(t, "evil"), 7, 3, nil) }, trust.ErrStranger, 0},
+		{"another product", func(w *world, v *vendor) {
+			w.install(slot.A, v, 7, 2, func(m *release.Manifest) { m.Product = "toaster" })
+		}, release.ErrProduct, 0},
+		{"other hardware", func(w *world, v *vendor) {
+			w.install(slot.A, v, 7, 2, func(m *release.Manifest) { m.Hardware = []string{"abacus"} })
+		}, release.ErrHardware, 0},
+		{"head altered", func(w *world, v *vendor) { w.part(slot.A).data[layout.HeadOffset(slotSize)+100] ^= 1 }, frame.ErrChecksum, 0},
+		{"head wiped", func(w *world, v *vendor) { clear(w.part(slot.A).data[layout.HeadOffset(slotSize):]) }, frame.ErrEmpty, 0},
+		{"root hash signed by a stranger", func(w *world, v *vendor) { w.fail["verity choba-slot-a"] = dm.ErrStranger }, dm.ErrStranger, 0},
+		{"root hash signature altered", func(w *world, v *vendor) { w.fail["verity choba-slot-a"] = dm.ErrSignature }, dm.ErrSignature, 0},
+		{"cannot be mounted", func(w *world, v *vendor) { w.fail["mount /dev/dm-choba-slot-a"] = unix.EINVAL }, unix.EINVAL, 1},
+		{"damaged after a failed boot", func(w *world, v *vendor) {
+			r := w.record()
+			r.A.Unready = 1
+			w.store(r)
+			w.part(slot.A).data[5*4096] ^= 1
+		}, verity.ErrCorrupt, 1},
+		{"hash tree damaged after a failed boot", func(w *world, v *vendor) {
+			r := w.record()
+			r.A.Unready = 1
+			w.store(r)
+			w.part(slot.A).data[blocks*4096+40] ^= 1
+		}, verity.ErrCorrupt, 1},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w, v, _, mb := twoSlots(t)
+			row.spoil(w, v)
+			troubles := New(w).Run()
+			require.ErrorIs(t, troubles[0].Cause, row.cause)
+			require.Equal(t, slot.A, troubles[0].Slot)
+			require.Equal(t, system(mb), w.measure, "only the slot that runs is measured")
+			require.Equal(t, row.spends, w.record().A.Unready)
+			require.Equal(t, 1, w.record().B.Unready)
+			require.Contains(t, w.env, "CHOBA_SLOT=b")
+			require.Contains(t, strings.Join(w.lines, "\n"), Prefix+"slot a: ")
+			require.Contains(t, w.lines, Prefix+"switch to slot b version 6")
+		})
+	}
+}
+
+// TestNothingBoots: nothing but recovery is measured, and each slot's reason is said. (A51)
+func TestNothingBoots(t *testing.T) {
+	w, v, _, _ := twoSlots(t)
+	w.install(slot.A, v, 7, 1, nil)
+	w.fail["verity choba-slot-b"] = dm.ErrStranger
+	b := New(w)
+	troubles := b.Run()
+	require.Len(t, troubles, 2)
+	require.Empty(t, w.measure)
+	var page []explain.Line
+	require.NoError(t, b.Stay(troubles, func(l []explain.Line) error { page = l; return nil }))
+	require.Equal(t, []seal.Event{seal.Recovery()}, w.measure)
+	require.Equal(t, []string{"keep"}, w.did("keep"))
+	require.Empty(t, w.did("exec"))
+	text := strings.Join(w.lines, "\n")
+	require.Contains(t, text, Prefix+"stop: Slot a: too few of the vendor's keys have signed it.")
+	require.Contains(t, text, Prefix+"stop: スロット b: 中身に販売元の署名がありません。")
+	require.NotEmpty(t, page)
+}
+
+func TestNoScreenIsNoReasonToEnd(t *testing.T) {
+	w := newWorld(t, newVendor(t, "prod"))
+	b := New(w)
+	require.NoError(t, b.Stay(nil, func([]explain.Line) error { return errors.New("dark") }))
+	require.Equal(t, []string{"keep"}, w.did("keep"))
+}
+
+// TestNoWayBack: once the doors are closing the other slot is not tried, whatever happens.
+func TestNoWayBack(t *testing.T) {
+	for _, act := range []string{"write /sys/kernel/security/ipe", "give up", "write /proc/sys", "measure", "switch"} {
+		w, _, _, _ := twoSlots(t)
+		w.fail[act] = unix.EIO
+		troubles := New(w).Run()
+		require.Len(t, troubles, 1)
+		require.ErrorIs(t, troubles[0].Cause, unix.EIO)
+		require.Equal(t, slot.A, troubles[0].Slot)
+		require.Empty(t, w.did("exec"), act)
+		require.Len(t, w.did("verity"), 1, act)
+	}
+}
+
+func TestTrialIsSpentBeforeTheSlotIsRead(t *testing.T) {
+	w, v, _, _ := twoSlots(t)
+	m, id := w.install(slot.B, v, 8, 3, nil)
+	r := w.record()
+	r.B = slot.Slot{State: slot.Trial, Version: 8, Tries: 3, Manifest: id}
+	w.store(r)
+	New(w).Run()
+	require.Equal(t, system(m), w.measure)
+	require.Equal(t, 2, w.record().B.Tries)
+
+	// The last try spent: the next boot refuses it for good and takes slot a.
+	r = w.record()
+	r.B.Tries = 0
+	w.store(r)
+	again := newWorld(t, v)
+	again.parts = w.parts
+	troubles := New(again).Run()
+	require.Contains(t, troubles[0].English(), "failed its trial")
+	require.Equal(t, slot.Refused, again.record().B.State)
+	require.Contains(t, again.env, "CHOBA_SLOT=a")
+}
+
+func TestSpendingMustLast(t *testing.T) {
+	w, _, _, _ := twoSlots(t)
+	b := New(w)
+	require.NoError(t, b.prepare().Run())
+	w.fail["open /dev/choba-state"] = unix.EROFS
+	require.ErrorIs(t, b.enter(b.order[0]).Run(), unix.EROFS)
+	require.Empty(t, w.did("mount /dev/dm"), "what is not counted is not read")
+}
+
+func TestLocks(t *testing.T) {
+	spoil := map[string]func(w *world){
+		"Secure Boot is off":            func(w *world) { w.files[bootParams][secureBootAt] = 2 },
+		"the kernel is not locked down": func(w *world) { w.files[securityfs+"/lockdown"] = []byte("[none] integrity") },
+		"the kernel does not enforce":   func(w *world) { w.files[securityfs+"/ipe/enforce"] = []byte("0") },
+	}
+	for words, do := range spoil {
+		w, _, _, _ := twoSlots(t)
+		do(w)
+		troubles := New(w).Run()
+		require.ErrorIs(t, troubles[0].Cause, explain.ErrUnlocked)
+		require.ErrorContains(t, troubles[0].Cause, words)
+		require.Empty(t, w.measure)
+
+		v := newVendor(t, "INSECURE-dev")
+		w = newWorld(t, v)
+		_, id := w.install(slot.A, v, 1, 2, nil)
+		w.store(slot.Record{A: good(1, id), Preferred: slot.A})
+		do(w)
+		New(w).Run()
+		require.Contains(t, w.env[4], "CHOBA_BOOT_NOTES=INSECURE DEVELOPMENT BOOT: "+words)
+	}
+}
+
+func TestRecordCopies(t *testing.T) {
+	w, _, ma, _ := twoSlots(t)
+	state := w.parts["/dev/"+layout.State].data
+	w.store(w.record()) // both copies are now written
+	state[layout.RecordCopy1+70] ^= 1
+	New(w).Run()
+	require.Equal(t, system(ma), w.measure)
+	require.Contains(t, w.env[4], "slot record: copy 2 used")
+
+	w, _, ma, _ = twoSlots(t)
+	state = w.parts["/dev/"+layout.State].data
+	clear(state[:layout.RecordCopy2+layout.RecordSize])
+	New(w).Run()
+	require.Equal(t, system(ma), w.measure, "the newest release that verifies")
+	require.Contains(t, w.env[4], "neither copy can be read")
+	require.Equal(t, slot.Unknown, w.record().A.State)
+}
+
+func TestMachineTroubles(t *testing.T) {
+	w, _, _, _ := twoSlots(t)
+	w.noDisk = disk.ErrDoubled
+	troubles := New(w).Run()
+	require.ErrorIs(t, troubles[0].Cause, disk.ErrDoubled)
+	require.Empty(t, troubles[0].Slot)
+
+	w, _, ma, _ := twoSlots(t)
+	w.fail["arm"] = errors.New("no dog")
+	w.fail["measure"] = os.ErrNotExist
+	New(w).Run()
+	require.Contains(t, w.env[4], "no watchdog guards this boot: no dog; this register has no TPM")
+	require.Equal(t, system(ma), w.measure)
+}

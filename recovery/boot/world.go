@@ -1,0 +1,49 @@
+package boot
+
+import (
+	"time"
+
+	"github.com/choba-os/choba/drivers/disk"
+	"github.com/choba-os/choba/drivers/dm"
+	"github.com/choba-os/choba/image/frame"
+	"github.com/choba-os/choba/keys/seal"
+)
+
+// Mount is one mount to make.
+type Mount struct {
+	Source, Target, Type string
+	Flags                uintptr
+}
+
+// Partition is an open raw partition.
+type Partition interface {
+	frame.Device
+	Close() error
+}
+
+// World is all of the machine that recovery touches: recovery/machine is the
+// real one, the tests have another.
+type World interface {
+	Say(line string) // one line on the console
+
+	Mount(Mount) error
+	Unmount(target string) error
+	ReadFile(path string) ([]byte, error)
+	WriteFile(path string, data []byte) error
+
+	FindDisk(names ...string) (disk.Disk, error)
+	Open(path string, write bool) (Partition, error)
+	OpenVerity(dm.Verity) (path string, err error)
+	CloseVerity(name string) error
+
+	Measure(seal.Event) error
+	ArmWatchdog(timeout time.Duration) (identity string, err error)
+	// KeepWatchdog feeds it for ever; it returns only with an error.
+	KeepWatchdog() error
+	GiveUpMACAdmin() error
+
+	// SwitchRoot makes dir the root, moving the mounts of keep into it.
+	SwitchRoot(dir string, keep ...string) error
+	// Exec replaces this program; it returns only with an error.
+	Exec(path string, env []string) error
+}
