@@ -11,11 +11,19 @@
 package bootimage
 
 import (
+	"bytes"
 	"context"
 	"crypto"
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/binary"
+	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
+
+	"github.com/choba-os/choba/image/authenticode"
+	"github.com/choba-os/choba/image/kernel"
 )
 
 // Signer is a private key with the certificate that names it.
@@ -42,5 +50,75 @@ type Inputs struct {
 // (10 to 20 minutes on two cores); later ones relink it (half a minute) when
 // an input changed, or take it from the cache.
 func Build(ctx context.Context, in Inputs) ([]byte, error) {
-	return nil, errors.New("building the boot image: not written yet")
+	linked, err := in.link(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("building the boot image: %w", err)
+	}
+	// The order matters: kexec looks at the first signature only, the firmware
+	// at all of them.
+	for _, s := range []Signer{in.Kexec, in.DB} {
+		if linked, err = authenticode.Sign(linked, s.Key, s.Cert); err != nil {
+			return nil, fmt.Errorf("building the boot image: %w", err)
+		}
+	}
+	return linked, nil
+}
+
+// link makes the unsigned kernel with everything inside.
+func (in Inputs) link(ctx context.Context) ([]byte, error) {
+	for name, s := range map[string]Signer{"db": in.DB, "kexec": in.Kexec, "verity": in.Verity} {
+		if s.Key == nil || s.Cert == nil {
+			return nil, fmt.Errorf("the %s key is missing", name)
+		}
+	}
+	policy, err := RunPolicy(in.Verity)
+	if err != nil {
+		return nil, err
+	}
+	initramfs, err := Initramfs(in.Recovery, in.Trust, policy)
+	if err != nil {
+		return nil, err
+	}
+	b := kernel.Builder{Cache: in.CacheDir, Progress: in.Progress}
+	return b.Build(ctx, kernel.Inputs{
+		Trusted: Trusted(in.Verity.Cert, in.Kexec.Cert), BootPolicy: BootPolicy(), Initramfs: initramfs,
+	})
+}
+
+// Trusted is the kernel's built-in key ring as it is compiled in.
+func Trusted(certs ...*x509.Certificate) []byte {
+	var b bytes.Buffer
+	for _, c := range certs {
+		b.Write(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}))
+	}
+	return b.Bytes()
+}
+
+// PCR4 foretells the TPM's register 4 (SHA-256 bank) after the firmware has
+// started this boot image as its first choice: the firmware's announcement,
+// the separator, and the file's Authenticode hash (TCG PC Client Platform
+// Firmware Profile 1.06, section 3.3.4.5). A boot option that was tried before
+// and failed gives another value.
+func PCR4(efi []byte) ([sha256.Size]byte, error) {
+	image, err := authenticode.Hash(efi)
+	if err != nil {
+		return [sha256.Size]byte{}, fmt.Errorf("foretelling PCR 4: %w", err)
+	}
+	var pcr [sha256.Size]byte
+	for _, event := range [][sha256.Size]byte{
+		sha256.Sum256([]byte("Calling EFI Application from Boot Option")),
+		sha256.Sum256(binary.LittleEndian.AppendUint32(nil, 0)),
+		image,
+	} {
+		pcr = sha256.Sum256(append(pcr[:], event[:]...))
+	}
+	return pcr, nil
+}
+
+// checkProgram refuses what the kernel could not start as its first program.
+func checkProgram(elf []byte) error {
+	if !bytes.HasPrefix(elf, []byte("\x7fELF\x02\x01")) {
+		return errors.New("the recovery program is not a 64-bit ELF file")
+	}
+	return nil
 }
