@@ -142,7 +142,7 @@ func TestNothingBoots(t *testing.T) {
 	require.Empty(t, w.did("exec"))
 	text := strings.Join(w.lines, "\n")
 	require.Contains(t, text, Prefix+"stop: Slot a: too few of the vendor's keys have signed it.")
-	require.Contains(t, text, Prefix+"stop: スロット b: 中身に販売元の署名がありません。")
+	require.Contains(t, text, Prefix+"stop: スロット b: 内容に販売元の署名がありません。")
 	require.NotEmpty(t, page)
 }
 

@@ -61,14 +61,15 @@ func height(font *text.Font, lines []explain.Line, size, width int) (h int) {
 }
 
 func set(font *text.Font, lines []explain.Line, size, width int) (out []printed) {
+	body := text.NewFace(font, size, text.Style{})
 	style := map[explain.Kind]printed{
 		explain.Title:  {face: text.NewFace(font, size*3/2, text.Style{}), colour: alarm},
-		explain.Body:   {face: text.NewFace(font, size, text.Style{}), colour: ink},
-		explain.Detail: {face: text.NewFace(font, max(size*2/3, smallest), text.Style{}), colour: grey},
+		explain.Body:   {face: body, colour: ink, above: size / 8},
+		explain.Lead:   {face: body, colour: ink, above: size * 3 / 4},
+		explain.Detail: {face: text.NewFace(font, max(size*2/3, smallest), text.Style{}), colour: grey, above: size / 8},
 	}
 	for _, l := range lines {
 		p := style[l.Kind]
-		p.above = size / 4
 		for _, p.line = range p.face.Wrap(l.Text, width) {
 			out = append(out, p)
 			p.above = 0
