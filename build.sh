@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# The one entrance: a table of verbs. Each is a Go program or a few lines.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+export CGO_ENABLED=0 PATH="$PATH:/usr/local/go/bin:/usr/sbin:/sbin"
+
+usage() {
+	cat <<'TEXT'
+./build.sh VERB
+
+  run          build the image and start a virtual register; prints the page's address
+  image        build out/disk.img, out/boot.efi, out/release.choba, out/keys
+  test         everything that CI runs: image, go vet, all tests (VM tests too)
+  bench WHAT   measure, for example: ./build.sh bench boot
+  kernel       build only the kernel into the cache (the first time 10 to 20 minutes)
+  fuzz [TIME]  run every fuzz test for TIME (default 20s)
+  keys         make and show the development keys (INSECURE)
+  help         this text
+
+The cache is ${CHOBA_CACHE:-~/.cache/choba}; development keys are in it, too.
+TEXT
+}
+
+say() { printf '== %s\n' "$*"; }
+
+as_root() {
+	if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# need_packages installs what is missing of image/deps/debian.txt.
+need_packages() {
+	local wanted missing
+	wanted=$(sed -E 's/[[:space:]].*//; /^(#|$)/d' image/deps/debian.txt)
+	missing=$(for p in $wanted; do
+		dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q ' installed$' || echo "$p"
+	done)
+	[ -n "$missing" ] || return 0
+	say "installing:" $missing
+	as_root apt-get update
+	# shellcheck disable=SC2086 # one argument a package
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing
+}
+
+# need_go stops with a plain word: Debian 12's own Go is too old to build this,
+# and nothing here fetches a toolchain.
+need_go() {
+	local want have
+	want=$(sed -n 's/^go //p' go.mod)
+	have=$(go env GOVERSION 2>/dev/null || true)
+	if [ -z "$have" ] || [ "$(printf '%s\n' "$want" "${have#go}" | sort -V | head -n 1)" != "$want" ]; then
+		echo "Go $want or later is needed on PATH or in /usr/local/go (found: ${have:-none})." >&2
+		echo "Unpack the archive for linux/amd64 from https://go.dev/dl/ to /usr/local/go." >&2
+		exit 1
+	fi
+}
+
+need() { need_packages; need_go; }
+
+image() { say "image"; go run ./image/cmd/image "$@"; }
+
+do_run() { image; say "register"; exec go run ./tests/bench/cmd/bench "$@"; }
+
+do_test() {
+	image
+	image -with-probe
+	say "vet"
+	go vet ./...
+	say "tests"
+	go test -timeout 60m "$@" ./...
+	if [ "${CI:-}" = true ]; then
+		say "clean tree"
+		test -z "$(git status --porcelain)" || { git status --short; exit 1; }
+	fi
+}
+
+do_fuzz() {
+	local time=${1:-20s} dir target
+	grep -rlE --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u | while read -r dir; do
+		for target in $(grep -hoE '^func Fuzz[A-Za-z0-9_]*' "$dir"/*_test.go | sed 's/^func //'); do
+			say "$dir $target"
+			go test -run '^$' -fuzz "^$target\$" -fuzztime "$time" "$dir" </dev/null
+		done
+	done
+}
+
+verb=${1:-help}
+[ $# -eq 0 ] || shift
+case $verb in
+run) need; do_run "$@" ;;
+image) need; image "$@" ;;
+test) need; do_test "$@" ;;
+bench) need; exec go run ./tests/bench/cmd/measure "$@" ;;
+kernel) need; exec go run ./image/cmd/kernel "$@" ;;
+fuzz) need; do_fuzz "$@" ;;
+keys) need_go; exec go run ./keys/cmd "$@" ;;
+help | -h | --help) usage ;;
+*) echo "unknown verb: $verb" >&2; usage >&2; exit 2 ;;
+esac
