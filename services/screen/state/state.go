@@ -131,3 +131,9 @@ func (u UI) Message(v api.View) *api.Message {
 	}
 	return v.Message
 }
+
+// ScrollTo makes top the first line in sight, as far as there are lines.
+func (u UI) ScrollTo(v api.View, rows, top int) UI {
+	u.Top, u.Pinned = min(max(top, 0), max(len(v.Lines)-rows, 0)), true
+	return u
+}

@@ -98,13 +98,10 @@ func (u UI) plain(v api.View, id string, rows int) (UI, *api.Act) {
 	return u, nil
 }
 
-// Scroll moves the list by n lines. At its end it follows the last line again.
+// Scroll moves the list by n lines.
 func (u UI) Scroll(v api.View, rows, n int) UI {
 	first, _ := u.Window(v, rows)
-	last := max(len(v.Lines)-rows, 0)
-	u.Top = min(max(first+n, 0), last)
-	u.Pinned = true
-	return u
+	return u.ScrollTo(v, rows, first+n)
 }
 
 func (u UI) say(ja, en string) UI {

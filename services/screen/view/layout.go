@@ -56,3 +56,6 @@ func (l layout) rows() int { return (l.items.Dy() - headH - l.footH()) / rowH }
 
 // Rows is how many lines of a sale with so many tax rates are in sight on a screen of w × h pixels.
 func Rows(w, h, rates int) int { return plan(w, h, rates).rows() }
+
+// RowHeight is the height of a line of the sale in pixels.
+func RowHeight(w, h int) float64 { return rowH * scale(w, h) }

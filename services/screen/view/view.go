@@ -30,12 +30,21 @@ type drawing struct {
 func Draw(t *Theme, v api.View, ui UI, w, h int) *list.List {
 	d := &drawing{List: list.New(t.scale), Theme: t, at: plan(w, h, len(v.Rates)), v: v, ui: ui, en: ui.English()}
 	d.Fill(d.at.all, ground)
-	if ui.Away || v.Phase == "" || v.Phase == api.PhaseStarting || v.Phase == api.PhaseClosed {
-		d.waiting()
-	} else {
+	if Selling(v, ui) {
 		d.sale()
+	} else {
+		d.waiting()
 	}
 	return d.List
+}
+
+// Selling tells whether Draw shows the sale screen, and not one that asks to wait.
+func Selling(v api.View, ui UI) bool {
+	switch v.Phase {
+	case api.PhaseIdle, api.PhaseSale, api.PhaseTender, api.PhaseDone:
+		return !ui.Away
+	}
+	return false
 }
 
 // Render draws the cashier's screen into a picture of its own.
