@@ -1,6 +1,6 @@
 // Package plan is a list of named steps that can be printed before it is run.
 //
-// It decides nothing and logs nothing; what recovery does, in which order, is
+// It is not a scheduler, decides nothing and logs nothing; what recovery does, in which order, is
 // written once, and a test compares the printed list with a golden file.
 //
 // The rule that keeps it small: steps run one after the other, and the first
