@@ -27,7 +27,7 @@ func configure(args []string, log io.Writer) (config, error) {
 	flags := flag.NewFlagSet("image", flag.ContinueOnError)
 	flags.StringVar(&c.root, "root", ".", "the repository")
 	flags.StringVar(&c.out, "out", "", "results (default ROOT/out; ROOT/out/test with -with-probe)")
-	flags.StringVar(&c.cache, "cache", "", "what is kept between builds (default choba/image in the user's cache)")
+	flags.StringVar(&c.cache, "cache", "", "what is kept between builds (default $CHOBA_CACHE/image, else choba/image in the user's cache)")
 	flags.StringVar(&c.keys, "keys", "", "development keys (default $CHOBA_KEYS, else the user's cache)")
 	flags.Uint64Var(&c.version, "version", 1, "version number; rises with every release")
 	flags.StringVar(&c.name, "name", "0.1.0-dev", "version for people")
@@ -55,14 +55,24 @@ func (c *config) complete() (err error) {
 		}
 	}
 	if c.cache == "" {
-		base, err := os.UserCacheDir()
-		if err != nil {
-			return fmt.Errorf("finding the cache: %w", err)
+		if c.cache, err = defaultCache(); err != nil {
+			return err
 		}
-		c.cache = filepath.Join(base, "choba", "image")
 	}
 	if c.keys == "" {
 		c.keys, err = dev.DefaultDir()
 	}
 	return err
+}
+
+// defaultCache is image in $CHOBA_CACHE, or in choba in the user's cache.
+func defaultCache() (string, error) {
+	if d := os.Getenv("CHOBA_CACHE"); d != "" {
+		return filepath.Abs(filepath.Join(d, "image"))
+	}
+	base, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("finding the cache: %w", err)
+	}
+	return filepath.Join(base, "choba", "image"), nil
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/choba-os/choba/services/ports/policy"
 	"github.com/choba-os/choba/services/table"
 )
 
@@ -15,7 +16,7 @@ const maxSystem = 64 << 20
 // Where the image's configuration comes from, in the repository.
 const (
 	tableFile = "services/table/table.json"
-	portsFile = "services/ports/policy/ports.json"
+	portsFile = "services/ports/policy/bench.json" // the virtual hardware's
 )
 
 // items returns everything that the EROFS holds, but for its mount points.
@@ -27,6 +28,9 @@ func (j *job) items() ([]item, error) {
 	ports, err := os.ReadFile(filepath.Join(j.root, portsFile))
 	if err != nil {
 		return nil, err
+	}
+	if _, err := policy.Parse(ports); err != nil {
+		return nil, fmt.Errorf("%s: %w", portsFile, err)
 	}
 	list := []item{
 		plain("/etc/choba/table.json", tableText),
