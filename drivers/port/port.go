@@ -8,6 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"go.bug.st/serial"
 	"golang.org/x/sys/unix"
@@ -89,14 +92,20 @@ func Open(path string, l Line) (Pipe, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
-	return pipe{p}, nil
+	return &pipe{p: p}, nil
 }
 
 // pipe hides what a Pipe does not have, and never returns nothing without an
 // error.
-type pipe struct{ p serial.Port }
+type pipe struct {
+	p serial.Port
+	// writing is held by a Write for each call of the library, whose Close does
+	// not wait for them and frees the file's number under them.
+	writing sync.Mutex
+	closed  atomic.Bool
+}
 
-func (p pipe) Read(b []byte) (int, error) {
+func (p *pipe) Read(b []byte) (int, error) {
 	n, err := p.p.Read(b)
 	if n == 0 && err == nil && len(b) > 0 {
 		return 0, io.EOF
@@ -105,10 +114,10 @@ func (p pipe) Read(b []byte) (int, error) {
 }
 
 // Write writes all of b: the library below may stop early.
-func (p pipe) Write(b []byte) (int, error) {
+func (p *pipe) Write(b []byte) (int, error) {
 	done := 0
 	for done < len(b) {
-		n, err := p.p.Write(b[done:])
+		n, err := p.some(b[done:])
 		done += n
 		switch {
 		case errors.Is(err, unix.EINTR), errors.Is(err, unix.EAGAIN):
@@ -121,4 +130,31 @@ func (p pipe) Write(b []byte) (int, error) {
 	return done, nil
 }
 
-func (p pipe) Close() error { return p.p.Close() }
+func (p *pipe) some(b []byte) (int, error) {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	if p.closed.Load() {
+		return 0, io.ErrClosedPipe
+	}
+	return p.p.Write(b)
+}
+
+// Close throws away what the line has not taken yet: a printer that is switched
+// off would keep it, and the caller, for half a minute.
+func (p *pipe) Close() error {
+	if p.closed.Swap(true) {
+		return nil
+	}
+	for {
+		_ = p.p.ResetOutputBuffer() // a line that is gone has none
+		if p.writing.TryLock() {
+			break
+		}
+		time.Sleep(writerPoll)
+	}
+	defer p.writing.Unlock()
+	return p.p.Close()
+}
+
+// writerPoll is how often Close looks whether a blocked Write has ended.
+const writerPoll = 5 * time.Millisecond

@@ -1,0 +1,156 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/choba-os/choba/services/ports/api"
+	"github.com/choba-os/choba/services/ports/policy"
+	"github.com/choba-os/choba/services/ports/usb"
+)
+
+// Opened is an open device. Both functions are called once.
+type Opened struct {
+	// File is for the claimant; the guard closes its own copy with Close.
+	File *os.File
+	// Close takes the device away from whoever has it.
+	Close func()
+	// Failed is closed when the device ended by itself; nil if nobody looks.
+	Failed <-chan struct{}
+}
+
+// Claim is one device in one claimant's hands.
+type Claim struct {
+	Role, Device, Kind string
+	File               *os.File
+	// Gone is closed when the device was detached or taken away.
+	Gone <-chan struct{}
+
+	g      *Guard
+	d      *device
+	gone   chan struct{}
+	once   sync.Once
+	opened Opened
+}
+
+// end takes the device away.
+func (c *Claim) end() {
+	c.once.Do(func() {
+		close(c.gone)
+		c.opened.Close()
+	})
+}
+
+// Release gives the device back; it can be claimed again.
+func (c *Claim) Release() {
+	c.end()
+	c.g.mu.Lock()
+	defer c.g.mu.Unlock()
+	if c.d.claim == c {
+		c.d.claim = nil
+		if c.d.state == api.StateClaimed {
+			c.g.set(c.d, api.StateReady)
+		}
+	}
+}
+
+// Claim waits for a device with the role that nobody has, and opens it.
+func (g *Guard) Claim(ctx context.Context, role string) (*Claim, error) {
+	for {
+		g.mu.Lock()
+		c := g.take(role)
+		changed := g.changed
+		g.mu.Unlock()
+		if c != nil {
+			return c, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// take opens the first free device with the role, or returns nil. Call with mu
+// held.
+func (g *Guard) take(role string) *Claim {
+	for _, path := range g.order {
+		d := g.devices[path]
+		if d.state != api.StateReady || d.row.Role != role || d.row.Kind == "" {
+			continue
+		}
+		o, err := g.opener.Open(d.row, d.nodes)
+		switch {
+		case err == nil:
+			d.denied = time.Time{}
+			return g.give(d, o)
+		case g.tooEarly(d, err):
+			d.state = api.StateAllowed // back one step, and look again
+			select {
+			case g.lookNow <- struct{}{}:
+			default:
+			}
+		default:
+			g.fail(d, "it could not be opened: "+reasonOf(err))
+		}
+	}
+	return nil
+}
+
+// tooEarly tells an open that will still work, or whose device is leaving, from
+// one that failed. Call with mu held.
+func (g *Guard) tooEarly(d *device, err error) bool {
+	if errors.Is(err, fs.ErrNotExist) {
+		return true
+	}
+	if d.denied.IsZero() {
+		d.denied = g.now()
+	}
+	return errors.Is(err, fs.ErrPermission) && g.now().Sub(d.denied) < patience
+}
+
+// give makes the claim. Call with mu held.
+func (g *Guard) give(d *device, o Opened) *Claim {
+	gone := make(chan struct{})
+	c := &Claim{Role: d.row.Role, Device: d.name(), Kind: d.row.Kind, File: o.File, Gone: gone, gone: gone, g: g, d: d, opened: o}
+	d.claim = c
+	g.set(d, api.StateClaimed)
+	if o.Failed != nil {
+		go func() {
+			select {
+			case <-o.Failed:
+				c.end()
+			case <-gone:
+			}
+		}()
+	}
+	return c
+}
+
+// wanted picks the nodes that the row's kind can use.
+func wanted(r policy.Row, nodes []usb.Node) []usb.Node {
+	var out []usb.Node
+	for _, n := range nodes {
+		var fits bool
+		switch r.Kind {
+		case api.KindEvdev:
+			fits = strings.HasPrefix(n.Name, "input/event")
+		case api.KindBytes:
+			if r.Line != nil {
+				fits = strings.HasPrefix(n.Name, "ttyUSB") || strings.HasPrefix(n.Name, "ttyACM")
+			} else {
+				fits = strings.HasPrefix(n.Name, "usb/lp")
+			}
+		}
+		if fits {
+			out = append(out, n)
+		}
+	}
+	return out
+}
