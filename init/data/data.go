@@ -49,6 +49,8 @@ type Parts struct {
 	Empty func() (io.ReadCloser, error)
 	// Say tells a person what takes long.
 	Say func(string)
+	// Progress is called while something takes long and gets on.
+	Progress func()
 }
 
 // Partition is the data partition while it is being opened.
@@ -242,6 +244,7 @@ func (p *Partition) fill(dev frame.Device) error {
 				return fmt.Errorf("writing the empty file system: %w", err)
 			}
 			at += int64(n)
+			p.parts.Progress()
 		}
 		if err == io.EOF || err == io.ErrUnexpectedEOF {
 			break

@@ -1,0 +1,132 @@
+// Package record brings init's events into the journal without ever making init wait.
+//
+// PID 1 calls nobody but the journal, and the journal may be down, slow or full: events wait in a bounded queue, are
+// tried again, and what does not fit is counted and said in an event of its own. The queue is lost with the power; what
+// must not be lost is on the console too.
+//
+// The rule that keeps it small: one queue, one goroutine, no meaning of events.
+package record
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+	"time"
+
+	"github.com/choba-os/choba/services/journal/api"
+	"github.com/choba-os/choba/services/link"
+)
+
+// Appender is the journal, as far as it is needed here. *api.Client is one.
+type Appender interface {
+	Append(context.Context, api.Event) (api.Proof, error)
+}
+
+const (
+	room      = 256 // events that wait
+	callTime  = 10 * time.Second
+	firstWait = 200 * time.Millisecond
+	lastWait  = 5 * time.Second
+)
+
+// Queue is events on their way to the journal.
+type Queue struct {
+	to      Appender
+	say     func(string)
+	wake    chan struct{}
+	mu      sync.Mutex  // guards what follows
+	waiting []api.Event // oldest first
+	lost    int         // events that did not fit since the last was delivered
+}
+
+// New is an empty queue. say is for the console.
+func New(to Appender, say func(string)) *Queue {
+	return &Queue{to: to, say: say, wake: make(chan struct{}, 1)}
+}
+
+// Add queues an event; content is marshalled as JSON. It never blocks.
+func (q *Queue) Add(kind string, content any) {
+	text, err := json.Marshal(content)
+	if err != nil {
+		q.say("event " + kind + ": " + err.Error())
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.waiting) >= room {
+		q.lost++ // the first ones tell the most about what began
+		return
+	}
+	q.waiting = append(q.waiting, api.Event{Kind: kind, Content: text})
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run delivers until ctx ends.
+func (q *Queue) Run(ctx context.Context) {
+	wait := firstWait
+	for ctx.Err() == nil {
+		e, ok := q.first()
+		if !ok {
+			select {
+			case <-ctx.Done():
+			case <-q.wake:
+			}
+			continue
+		}
+		if q.deliver(ctx, e) {
+			wait = firstWait
+			continue
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, lastWait)
+	}
+}
+
+// Drain delivers what waits, until it is all gone or ctx ends.
+func (q *Queue) Drain(ctx context.Context) {
+	for ctx.Err() == nil {
+		e, ok := q.first()
+		if !ok || !q.deliver(ctx, e) {
+			return
+		}
+	}
+}
+
+func (q *Queue) first() (api.Event, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.waiting) == 0 {
+		return api.Event{}, false
+	}
+	return q.waiting[0], true
+}
+
+// deliver tries once and says whether e is done with: recorded, or refused for good. An answer that was lost is tried
+// again: an event twice is better than none.
+func (q *Queue) deliver(ctx context.Context, e api.Event) bool {
+	call, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	_, err := q.to.Append(call, e)
+	switch link.KindOf(err) {
+	case "":
+	case link.BadRequest, link.Denied:
+		q.say("the journal refused " + e.Kind + ": " + err.Error())
+	default:
+		return false
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.waiting = q.waiting[1:]
+	if q.lost > 0 && len(q.waiting) < room {
+		text, _ := json.Marshal(map[string]int{"events": q.lost})
+		q.waiting = append(q.waiting, api.Event{Kind: "boot.lost", Content: text})
+		q.lost = 0
+	}
+	return true
+}

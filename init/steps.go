@@ -1,0 +1,187 @@
+package main
+
+import (
+	"compress/gzip"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/choba-os/choba/drivers/disk"
+	"github.com/choba-os/choba/drivers/watchdog"
+	"github.com/choba-os/choba/image/layout"
+	"github.com/choba-os/choba/init/audit"
+	"github.com/choba-os/choba/init/clock"
+	"github.com/choba-os/choba/init/data"
+	"github.com/choba-os/choba/init/nodes"
+	"github.com/choba-os/choba/init/system"
+	"github.com/choba-os/choba/init/volume"
+	"github.com/choba-os/choba/keys/seal"
+	"github.com/choba-os/choba/keys/trust"
+	"github.com/choba-os/choba/services/table"
+)
+
+// Where things lie.
+const (
+	cgroupRoot = "/sys/fs/cgroup"
+	trustFile  = "/etc/choba/trust.txt"
+	emptyFile  = "/share/empty.ext4.gz"
+	dataDir    = "/data"
+	diskWait   = 10 * time.Second
+)
+
+func (m *machine) takeWatchdog() error {
+	dog, err := watchdog.Open("/", dogTime)
+	if err != nil {
+		return err
+	}
+	m.dogMu.Lock()
+	defer m.dogMu.Unlock()
+	m.dog = dog
+	m.console.Say("watchdog %s, %v", dog.Identity, dog.Timeout)
+	return nil
+}
+
+func (m *machine) readFacts() (err error) {
+	if m.facts, err = parseFacts(m.environ); err == nil {
+		m.console.Say("%s", m.facts)
+	}
+	return err
+}
+
+// checkClock knows no earlier time yet: the data is closed. What the journal has seen, the journal compares.
+func (m *machine) checkClock() error {
+	if m.clock = clock.Check(time.Now(), time.Time{}); m.clock != nil {
+		return fmt.Errorf("clock not sure: %w", m.clock)
+	}
+	return nil
+}
+
+func (m *machine) readTables() error {
+	text, err := os.ReadFile(trustFile)
+	if err != nil {
+		return err
+	}
+	if m.trust, err = trust.Parse(text); err != nil {
+		return err
+	}
+	m.table, err = table.Load(table.Path)
+	return err
+}
+
+func (m *machine) findDisk() (err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), diskWait)
+	defer cancel()
+	if m.disk, err = disk.Wait(ctx, "/", layout.State, layout.Data, layout.SlotPartition(string(m.facts.slot))); err != nil {
+		return err
+	}
+	m.state, err = os.OpenFile(m.disk.Parts[layout.State].Path, os.O_RDWR, 0)
+	return err
+}
+
+func (m *machine) openTPM() (err error) {
+	m.tpm, err = seal.Open(seal.Device)
+	return err
+}
+
+func (m *machine) unlock() error {
+	part := m.disk.Parts[layout.Data]
+	raw, err := os.OpenFile(part.Path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	m.volume = volume.New(part.Path, part.Size, dataDir)
+	m.partition = data.New(data.Parts{
+		State: m.state, Disk: raw, TPM: m.tpm, Random: rand.Reader, Volume: m.volume, Empty: openEmpty,
+		By:       seal.Approval{Key: m.trust.PCR, RootHash: m.facts.rootHash, Signature: m.facts.approval},
+		Say:      func(s string) { m.console.Say("%s", s) },
+		Progress: m.feed,
+	})
+	return m.partition.Unlock()
+}
+
+// closeDoor makes the data key unreachable for the rest of this boot, whatever happened before. After it the TPM is
+// closed too.
+func (m *machine) closeDoor() error {
+	if m.tpm == nil { // the plan broke off before it was opened
+		if err := m.openTPM(); err != nil {
+			return err
+		}
+	}
+	return errors.Join(m.tpm.Measure(seal.DoorClosed()), m.tpm.Close())
+}
+
+// emptyFS reads the empty file system that the image ships.
+type emptyFS struct {
+	*gzip.Reader
+	file *os.File
+}
+
+func (e emptyFS) Close() error { return errors.Join(e.Reader.Close(), e.file.Close()) }
+
+func openEmpty() (io.ReadCloser, error) {
+	f, err := os.Open(emptyFile)
+	if err != nil {
+		return nil, err
+	}
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("reading %s: %w", emptyFile, err), f.Close())
+	}
+	return emptyFS{z, f}, nil
+}
+
+func (m *machine) giveDevices() (err error) {
+	m.watcher, err = nodes.Watch(m.table, func(s string) { m.console.Say("%s", s) })
+	if err != nil {
+		return err
+	}
+	if err := m.watcher.Scan(); err != nil {
+		return err
+	}
+	go func() {
+		if err := m.watcher.Run(context.Background()); err != nil {
+			m.console.Say("%v", err)
+			m.journal.Add("service.devices", map[string]string{"error": err.Error()})
+		}
+	}()
+	return nil
+}
+
+func (m *machine) listenForRefusals() error {
+	r, err := audit.Listen()
+	if err != nil {
+		return err
+	}
+	go func() {
+		err := r.Run(context.Background(), func(x audit.Refusal) { m.journal.Add("exec.refused", x) })
+		m.console.Say("%v", err)
+	}()
+	return nil
+}
+
+func (m *machine) openData() error { return m.partition.Open() }
+
+// makeFolders gives each service that keeps data a folder that is its own.
+func (m *machine) makeFolders() error {
+	if err := os.Chmod(dataDir, 0o711); err != nil {
+		return err
+	}
+	for _, r := range m.table.Rows() {
+		if r.Data == "" {
+			continue
+		}
+		if err := os.Mkdir(r.Data, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+			return err
+		}
+		if err := os.Lchown(r.Data, int(r.UID), int(r.UID)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *machine) giveUpRights() error { return system.GiveUp(system.Kept()) }
