@@ -20,7 +20,7 @@ func (d *drawing) bar() {
 	room := right - x - 44
 	x = d.Name(d.b(20), d.v.Shop, x+44, cy, min(room, 280), list.Left, white)
 	reg := words{"レジ " + d.v.Register, "Register " + d.v.Register}.in(d.en)
-	if w := d.Width(d.r(16), reg); x+20+w < right {
+	if w := d.Width(d.r(16), reg); d.v.Register != "" && x+20+w < right {
 		x = d.Line(d.r(16), reg, x+20, cy, list.Left, mist)
 	}
 	if d.v.Operator.Name != "" && right-x > 120 {

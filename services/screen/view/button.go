@@ -39,15 +39,17 @@ func (d *drawing) key(r image.Rectangle, id string, radius int, c paintwork) {
 func (d *drawing) labelled(r image.Rectangle, id string, w words, c paintwork, size int) {
 	d.key(r, id, 14, c)
 	a, b := w.pair(d.en)
-	x, y, room := (r.Min.X+r.Max.X)/2, (r.Min.Y+r.Max.Y)/2, r.Dx()-16
-	d.Label(a, x, y-size*6/10, room, list.Center, c.text, d.sizes(bold, size, size-2, size-4, size-6)...)
-	d.Label(b, x, y+size*7/10, room, list.Center, c.sub, d.sizes(regular, 16, 15, 14, 13)...)
+	x, y, room := (r.Min.X+r.Max.X)/2, (r.Min.Y+r.Max.Y)/2, r.Dx()-12
+	d.Label(a, x, y-size*6/10, room, list.Center, c.text, d.sizes(bold, size, size-2, size-4, size-6, size-8)...)
+	d.Label(b, x, y+size*7/10, room, list.Center, c.sub, d.sizes(regular, 16, 15, 14, 13, 12)...)
 }
 
 // sums draws a row of a name at the left and an amount at the right.
 func (d *drawing) sums(w words, amount string, x0, x1, y int) {
 	a, b := w.pair(d.en)
 	x := d.Line(d.r(20), a, x0, y, list.Left, ink2)
-	d.Line(d.r(16), b, x+10, y+1, list.Left, ink3)
+	if x+10+d.Width(d.r(16), b) < x1-d.Width(d.n(26), amount)-8 {
+		d.Line(d.r(16), b, x+10, y+1, list.Left, ink3)
+	}
 	d.Line(d.n(26), amount, x1, y, list.Right, ink)
 }

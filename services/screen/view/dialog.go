@@ -2,9 +2,11 @@ package view
 
 import (
 	"image"
+	"strings"
 
 	"github.com/choba-os/choba/drivers/display/list"
 	"github.com/choba-os/choba/drivers/display/paint"
+	"github.com/choba-os/choba/drivers/display/text"
 	"github.com/choba-os/choba/services/register/api"
 	"github.com/choba-os/choba/services/screen/state"
 )
@@ -20,7 +22,7 @@ type button struct {
 func (d *drawing) ask(icon paint.Icon, fill, col paint.Color, title, text string, keys ...button) {
 	d.modal()
 	const w = 640
-	body := d.r(20).Wrap(text, d.Room(w-80))
+	body := d.paragraph(d.r(20), text, w-80)
 	r := d.sheet(w, 112+34*len(body)+48+88+24)
 	x0 := r.Min.X + 40
 	d.Round(paint.Rect(x0, r.Min.Y+32, 56, 56), 28, fill)
@@ -104,17 +106,13 @@ func (d *drawing) notice() {
 	}
 }
 
-// toast draws a dark strip with up to two lines near the foot of the screen.
+// toast draws a dark strip over the foot of the list, where it covers neither the total nor the number keys.
 func (d *drawing) toast(text string, icon paint.Icon, id string) {
 	f := d.b(20)
-	lines := f.Wrap(text, d.Room(min(d.at.all.Dx()-200, 860)))
-	w := 0
-	for _, s := range lines {
-		w = max(w, d.Width(f, s))
-	}
-	w += 96
+	w := d.at.items.Dx() - 16
+	lines := d.paragraph(f, text, w-96)
 	h := 28 + 32*len(lines)
-	r := paint.Rect((d.at.all.Dx()-w)/2, d.at.all.Dy()-gap-funcH-24-h, w, h)
+	r := paint.Rect(d.at.items.Min.X+8, d.at.items.Max.Y-8-h, w, h)
 	d.Shadow(r, 16, 16, 6, 0x78000000)
 	d.Round(r, 16, night)
 	d.Icon(icon, r.Min.X+36, (r.Min.Y+r.Max.Y)/2, 26, sun)
@@ -137,7 +135,7 @@ func (d *drawing) devicesPanel() {
 	for _, dev := range d.v.Devices {
 		var text []string
 		if s := (words{dev.Text, dev.TextEn}).in(d.en); s != "" {
-			text = d.r(18).Wrap(s, d.Room(w-80-64))
+			text = d.paragraph(d.r(18), s, w-80-64)
 			text = text[:min(len(text), 2)]
 		}
 		es = append(es, entry{dev, text})
@@ -166,3 +164,26 @@ func (d *drawing) devicesPanel() {
 	}
 	d.labelled(image.Rect(x0+160, r.Max.Y-24-80, x1-160, r.Max.Y-24), state.Close, wClose, greyKey, 22)
 }
+
+// paragraph breaks a text into lines: sentences that fit stay whole when that costs no line, else lines of about the same length.
+func (d *drawing) paragraph(f *text.Face, s string, w int) []string {
+	room := d.Room(w)
+	lines := f.Wrap(s, room)
+	if len(lines) < 2 {
+		return lines
+	}
+	if by := f.Wrap(strings.TrimSuffix(sentences.Replace(s), "\n"), room); len(by) <= len(lines) {
+		return by
+	}
+	for narrow := room * 95 / 100; narrow > room/2; narrow = narrow * 95 / 100 {
+		next := f.Wrap(s, narrow)
+		if len(next) > len(lines) {
+			break
+		}
+		lines = next
+	}
+	return lines
+}
+
+// sentences puts each sentence on a line of its own.
+var sentences = strings.NewReplacer("。", "。\n", ". ", ".\n")

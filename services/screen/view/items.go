@@ -115,18 +115,14 @@ func (d *drawing) sumsFoot(r image.Rectangle, x0, x1 int) {
 	d.Fill(paint.Rect(r.Min.X, r.Min.Y, r.Dx(), 16), foot)
 	d.Fill(paint.Rect(r.Min.X, r.Min.Y, r.Dx(), 1), hair)
 	y := r.Min.Y + 24
-	inside := wTaxOutside
-	if d.v.TaxInside {
-		inside = wTaxInside
-	}
-	base := d.v.Total
+	name, base := wIncluded, d.v.Total
 	if !d.v.TaxInside {
-		base = 0
+		name, base = wExcluded, 0
 		for _, s := range d.v.Rates {
 			base += s.Base
 		}
 	}
-	x := d.Line(d.r(16), wSubtotal.in(d.en)+"("+inside.in(d.en)+")", x0, y, list.Left, ink2)
+	x := d.Line(d.r(16), name.in(d.en), x0, y, list.Left, ink2)
 	_, second := wSubtotal.pair(d.en)
 	d.Line(d.r(14), second, x+10, y, list.Left, ink3)
 	d.Line(d.n(18), Yen(base), x1, y, list.Right, ink)

@@ -62,7 +62,7 @@ func (d *drawing) totals() {
 		w += 10 + d.Width(d.r(16), unit)
 		d.Line(d.r(16), unit, p.Max.X+10, p.Min.Y+18, list.Left, mist)
 	}
-	d.Label(Yen(d.v.Total), x1, r.Min.Y+114, r.Dx()-56-w-16, list.Right, white, d.sizes(digits, 88, 76, 66, 58, 50)...)
+	d.Label(Yen(d.v.Total), x1, r.Min.Y+114, r.Dx()-56-w-16, list.Right, white, d.sizes(digits, 88, 76, 66, 58, 50, 44, 40)...)
 }
 
 // keypad draws the number typed so far and the keys for it.
@@ -75,7 +75,7 @@ func (d *drawing) keypad(entry, r image.Rectangle) {
 		a, b := wScan.pair(d.en)
 		d.Label(a+" / "+b, entry.Min.X+54, cy, entry.Dx()-66, list.Left, ink3, d.sizes(regular, 16, 15, 14)...)
 	} else {
-		d.Label(d.ui.Entry, entry.Max.X-20, cy, entry.Dx()-72, list.Right, ink, d.sizes(digits, 34, 28, 22, 18)...)
+		d.Label(d.ui.Entry, entry.Max.X-20, cy, entry.Dx()-72, list.Right, ink, d.sizes(digits, 34, 28, 22, 18, 16, 14)...)
 	}
 	d.numbers(r, 4, 4)
 	at := grid(r, 4, 4)
@@ -114,7 +114,7 @@ func (d *drawing) numbers(r image.Rectangle, cols, rows int) {
 // tenderKeys draws the ways to pay and the amounts worth a key.
 func (d *drawing) tenderKeys() {
 	r := d.at.tenders
-	d.quick(image.Rect(r.Min.X, r.Max.Y-2*chipH-small, r.Max.X, r.Max.Y), 2, 2)
+	d.quick(image.Rect(r.Min.X, r.Max.Y-2*chipH-small, r.Max.X, r.Max.Y), 2)
 	r.Max.Y -= 2*chipH + 2*small
 	n, cols := len(d.v.Tenders), 1
 	if n > 4 {
@@ -148,7 +148,8 @@ func (d *drawing) tenderKey(q image.Rectangle, t api.Tender, narrow bool) {
 }
 
 // quick draws the key for the exact amount and the amounts that a customer is likely to hand over.
-func (d *drawing) quick(r image.Rectangle, cols, rows int) {
+func (d *drawing) quick(r image.Rectangle, cols int) {
+	const rows = 2
 	at := grid(r, cols, rows)
 	c := cashKey
 	if len(d.v.Lines) == 0 || !cashOn(d.v) {
@@ -166,7 +167,7 @@ func (d *drawing) quick(r image.Rectangle, cols, rows int) {
 		}
 		q := at((i+1)%cols, (i+1)/cols)
 		d.key(q, state.Quick+strconv.FormatInt(n, 10), 12, c)
-		d.Label(Yen(n), (q.Min.X+q.Max.X)/2, (q.Min.Y+q.Max.Y)/2, q.Dx()-12, list.Center, c.text, d.sizes(digits, 22, 20, 18, 16, 14)...)
+		d.Label(Yen(n), (q.Min.X+q.Max.X)/2, (q.Min.Y+q.Max.Y)/2, q.Dx()-12, list.Center, c.text, d.sizes(digits, 22, 20, 18, 16, 14, 12)...)
 	}
 }
 

@@ -3,6 +3,7 @@ package view
 import (
 	"image"
 	"strconv"
+	"strings"
 
 	"github.com/choba-os/choba/drivers/display/list"
 	"github.com/choba-os/choba/drivers/display/paint"
@@ -13,6 +14,7 @@ import (
 func (d *drawing) paying() {
 	d.modal()
 	r := d.sheet(980, 660)
+	d.Round(r, 20, ground)
 	left := image.Rect(r.Min.X+32, r.Min.Y+28, r.Min.X+32+420, r.Max.Y-28)
 	right := image.Rect(left.Max.X+32, r.Min.Y+28, r.Max.X-28, r.Max.Y-28)
 	d.heading(left.Min.X, left.Min.Y+28, paint.Cash, wCashPay, left.Dx())
@@ -26,7 +28,11 @@ func (d *drawing) paying() {
 		c = offKey
 	}
 	d.labelled(image.Rect(back.Max.X+small, back.Min.Y, left.Max.X, left.Max.Y), state.Pay, wPay, c, 26)
-	d.quick(image.Rect(right.Min.X, right.Min.Y, right.Max.X, right.Min.Y+2*64+small), 3, 2)
+	cols := 2
+	if len(d.v.Quick) > 3 {
+		cols = 3
+	}
+	d.quick(image.Rect(right.Min.X, right.Min.Y, right.Max.X, right.Min.Y+2*64+small), cols)
 	pad := image.Rect(right.Min.X, right.Min.Y+2*64+2*small+8, right.Max.X, right.Max.Y)
 	d.numbers(pad, 4, 4)
 	at := grid(pad, 4, 4)
@@ -80,6 +86,9 @@ func (d *drawing) due(r image.Rectangle) {
 		w, n, fill, col = wShort, -n, redPale, red
 	}
 	if err != nil {
+		for i, s := range strings.Split(wPayHint.in(d.en), "\n") {
+			d.Label(s, box.Min.X+4, box.Min.Y+30+30*i, box.Dx()-8, list.Left, ink2, d.sizes(regular, 18, 16)...)
+		}
 		return
 	}
 	d.Round(box, 16, fill)

@@ -58,8 +58,9 @@ var (
 	wItems      = words{"お買上明細", "Items"}
 	wTotal      = words{"合計", "Total"}
 	wTaxInside  = words{"税込", "Tax incl."}
-	wTaxOutside = words{"税抜", "Tax excl."}
 	wSubtotal   = words{"小計", "Subtotal"}
+	wIncluded   = words{"小計(税込)", "Subtotal (tax incl.)"}
+	wExcluded   = words{"小計(税抜)", "Subtotal (tax excl.)"}
 	wScan       = words{"商品をスキャン", "Scan item"}
 	wScanPlease = words{"商品をスキャンしてください", "Please scan an item"}
 	wScanHelp   = words{"バーコードがない商品は、番号を入れて「登録」", "No barcode? Type its number, then Enter"}
@@ -68,11 +69,11 @@ var (
 	wEnter      = words{"登録", "Enter"}
 	wExact      = words{"ちょうど", "Exact"}
 	wRemove     = words{"行取消", "Remove"}
-	wLess       = words{"1つ減らす", "One less"}
-	wMore       = words{"1つ増やす", "One more"}
+	wLess       = words{"1つ減らす", "Less"}
+	wMore       = words{"1つ増やす", "More"}
 	wUp         = words{"前へ", "Up"}
 	wDown       = words{"次へ", "Down"}
-	wCancel     = words{"取引中止", "Cancel sale"}
+	wCancel     = words{"取引中止", "Cancel"}
 	wDiscount   = words{"値引", "Discount"}
 
 	wCashPay  = words{"現金でお支払い", "Cash payment"}
@@ -81,6 +82,7 @@ var (
 	wShort    = words{"不足", "Still due"}
 	wBack     = words{"商品に戻る", "Back to items"}
 	wPay      = words{"会計する", "Pay"}
+	wPayHint  = words{"受け取った金額を入れるか、\n右上の金額に触れてください。", "Type the amount received,\nor touch one at the upper right."}
 
 	wDone        = words{"お会計完了", "Payment complete"}
 	wCashGot     = words{"お預り", "Cash received"}
