@@ -234,7 +234,7 @@ func (m *Machine) args() []string {
 		"-drive", "if=none,id=disk,format=qcow2,file=" + m.DiskFile(), "-device", "virtio-blk-pci,drive=disk,bootindex=1,addr=0x10",
 		"-device", "qemu-xhci,id=xhci,p2=12,p3=4",
 		"-device", "usb-tablet,bus=xhci.0,port=1",
-		"-chardev", "socket,id=printer,path=" + m.PrinterLine() + ",server=on,wait=off", "-device", "usb-serial,bus=xhci.0,port=2,chardev=printer,always-plugged=on",
+		"-chardev", "socket,id=printer,path=" + m.PrinterLine() + ",server=on,wait=off", "-device", "usb-serial,bus=xhci.0,port=2,chardev=printer",
 	}
 	for n := range usbPorts {
 		a = append(a, "-chardev", fmt.Sprintf("socket,id=u%d,path=%s,server=on,wait=off", n, m.USB(n)),

@@ -1,0 +1,144 @@
+package vm
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/choba-os/choba/image/layout"
+	"github.com/choba-os/choba/image/pkcs7"
+	"github.com/choba-os/choba/image/release"
+	"github.com/choba-os/choba/keys/trust"
+)
+
+// manifest reads slot a's manifest.
+func (d *flashed) manifest() release.Manifest {
+	signed := d.head(layout.SlotA)
+	text, err := os.ReadFile(filepath.Join(out, "keys/trust.txt"))
+	require.NoError(d.t, err)
+	root, err := trust.Parse(text)
+	require.NoError(d.t, err)
+	m, _, err := root.OpenRelease(signed)
+	require.NoError(d.t, err)
+	out, err := release.Parse(m)
+	require.NoError(d.t, err)
+	return out
+}
+
+func (d *flashed) head(part string) []byte {
+	p := d.parts[part]
+	b := make([]byte, p.Size)
+	_, err := d.file.ReadAt(b, p.Start)
+	require.NoError(d.t, err)
+	signed, err := release.ReadHead(bytes.NewReader(b), p.Size)
+	require.NoError(d.t, err)
+	return signed
+}
+
+// sign puts another manifest into a slot.
+func (d *flashed) sign(part string, m release.Manifest, signers ...note.Signer) {
+	signed, err := release.Sign(m, signers...)
+	require.NoError(d.t, err)
+	head, err := release.EncodeHead(signed)
+	require.NoError(d.t, err)
+	d.write(part, layout.HeadOffset(d.parts[part].Size), head)
+}
+
+// A slot that is not what the release keys signed is refused with its reason,
+// and the register starts from the other one (A49, A51).
+func TestSlotRefusedOtherTaken(t *testing.T) {
+	k := keys(t)
+	for _, c := range []struct {
+		name, reason string
+		break_       func(*flashed)
+	}{
+		{"manifest altered", `slot a: .*`, func(d *flashed) { d.flip(layout.SlotA, layout.HeadOffset(layout.SlotSize)+300) }},
+		{"below threshold", `slot a: .*(threshold|1 of|signed by 1)`, func(d *flashed) { d.sign(layout.SlotA, d.manifest(), k.Release[0]) }},
+		{"another product", `slot a: .*product`, func(d *flashed) {
+			m := d.manifest()
+			m.Product = "other-INSECURE"
+			d.sign(layout.SlotA, m, k.Release[0], k.Release[1])
+		}},
+		{"root hash signed by a stranger", `slot a: .*(stranger|sign)`, func(d *flashed) {
+			m := d.manifest()
+			key, cert := stranger(t)
+			sig, err := pkcs7.Sign([]byte(m.Verity.Root.String()), key, cert)
+			require.NoError(t, err)
+			m.RootSignature = sig
+			d.sign(layout.SlotA, m, k.Release[0], k.Release[1])
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := copyDisk(t)
+			c.break_(d)
+			r := register(t, d.on)
+			on(t, r, ready, stop)
+			require.Regexp(t, c.reason, r.Text())
+			require.Regexp(t, `switch to slot b`, r.Text())
+			require.Regexp(t, ready, r.Text())
+		})
+	}
+}
+
+// Nothing good in either slot: the register stays in recovery and says on the
+// screen and the console what is wrong with each.
+func TestBothSlotsRefused(t *testing.T) {
+	d := copyDisk(t)
+	d.wipe(layout.SlotA)
+	d.flip(layout.SlotB, layout.HeadOffset(layout.SlotSize)+300)
+	r := register(t, d.on)
+	got := on(t, r, stop, ready)
+	require.Contains(t, got, "choba-recovery: stop")
+	wait(t, r, `slot a: .*`)
+	keep(t, r, "recovery-stop")
+}
+
+// One altered byte anywhere in the system or its hash tree is noticed before
+// it is used: the kernel stops, the next boot names the block and takes the
+// other slot.
+func TestAlteredSystemIsNoticed(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		offset func(release.Manifest) int64
+	}{
+		{"erofs", func(m release.Manifest) int64 { return m.EROFS.Size / 2 }},
+		{"hash tree", func(m release.Manifest) int64 { return m.EROFS.Size + 40 }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := copyDisk(t)
+			d.flip(layout.SlotA, c.offset(d.manifest()))
+			r := register(t, d.on)
+			on(t, r, ready, stop)
+			require.Regexp(t, `(dm-verity|block|corrupt)`, r.Text())
+			require.Regexp(t, `switch to slot b`, r.Text())
+			require.Regexp(t, ready, r.Text())
+		})
+	}
+}
+
+// The slot record has two copies; a torn or swapped one costs nothing, and with
+// both gone the answer is a defined one.
+func TestSlotRecordDamage(t *testing.T) {
+	garbage := bytes.Repeat([]byte{0xa5}, 512)
+	t.Run("one copy torn", func(t *testing.T) {
+		d := copyDisk(t)
+		d.write(layout.State, layout.RecordCopy1, garbage)
+		r := register(t, d.on)
+		on(t, r, ready, stop)
+		require.Regexp(t, ready, r.Text())
+		require.Regexp(t, `slot record.*cop`, r.Text())
+	})
+	t.Run("both copies gone", func(t *testing.T) {
+		d := copyDisk(t)
+		d.write(layout.State, layout.RecordCopy1, garbage)
+		d.write(layout.State, layout.RecordCopy2, garbage)
+		r := register(t, d.on)
+		on(t, r, ready, stop)
+		require.Regexp(t, ready, r.Text())
+		require.Regexp(t, `slot record`, r.Text())
+	})
+}
