@@ -64,12 +64,12 @@ const (
 
 // erofs returns the path of the EROFS that holds the items.
 func (c config) erofs(ctx context.Context, items []item) (path string, hit bool, err error) {
-	version, err := exec.CommandContext(ctx, "mkfs.erofs", "--version").CombinedOutput()
+	version, err := erofsVersion(ctx)
 	if err != nil {
-		return "", false, fmt.Errorf("mkfs.erofs: %w", err)
+		return "", false, err
 	}
-	args := []string{"-zlz4hc,9", "-T" + fixedEpoch, "-U" + erofsUUID, "--all-root"}
-	parts := []string{string(version), strings.Join(args, " ")}
+	args := []string{"-zlz4hc,9", "-T" + fixedEpoch, "-U" + erofsUUID, "-x-1", "--all-root"}
+	parts := []string{version, strings.Join(args, " ")}
 	for _, i := range items {
 		sum := sha256.Sum256(i.data)
 		parts = append(parts, i.path, fmt.Sprint(i.mode, i.isDir()), string(sum[:]))
@@ -84,6 +84,16 @@ func (c config) erofs(ctx context.Context, items []item) (path string, hit bool,
 		}
 		return padToBlock(path)
 	})
+}
+
+// erofsVersion asks mkfs.erofs for its version, which it tells with exit status 1.
+func erofsVersion(ctx context.Context) (string, error) {
+	out, err := exec.CommandContext(ctx, "mkfs.erofs", "-V").Output()
+	first, _, _ := strings.Cut(string(out), "\n")
+	if !strings.HasPrefix(first, "mkfs.erofs ") {
+		return "", fmt.Errorf("asking mkfs.erofs for its version: %w: %q", err, first)
+	}
+	return first, nil
 }
 
 // writeStage lays the items out in an empty folder.
