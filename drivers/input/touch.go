@@ -32,11 +32,12 @@ type Touch struct {
 	At    time.Duration
 }
 
-// Pad follows the touches of one device. A register's screen takes one finger at a time: the first one down counts, others are
-// ignored until it is up. State after lost events is forgotten, never guessed, so that no ghost touch can come of it.
+// Pad follows the touches of one device. A register's screen takes one finger at a time: the first one down counts; another that is
+// still down when it is lifted counts then, so that fast typing with two fingers loses nothing. State after lost events is forgotten,
+// never guessed, so that no ghost touch can come of it.
 type Pad struct {
 	info Info
-	// contact of the device's own single-touch protocol, or of each slot
+	// slots holds the contact of each slot; a device without slots has slot 0
 	slot     int32
 	slots    map[int32]contact
 	active   int32 // slot that counts, -1 none
