@@ -189,7 +189,10 @@ func verifier(vkey string, names, keys map[string]bool) (note.Verifier, error) {
 	if err != nil {
 		return nil, fmt.Errorf("key %.80q: %w", vkey, err)
 	}
-	material := vkey[strings.LastIndexByte(vkey, '+')+1:]
+	material, canonical := spelling(vkey, v)
+	if !canonical {
+		return nil, fmt.Errorf("key %.80q: not in its canonical spelling", vkey)
+	}
 	if names[v.Name()] {
 		return nil, fmt.Errorf("two keys are called %s", v.Name())
 	}
@@ -198,6 +201,16 @@ func verifier(vkey string, names, keys map[string]bool) (note.Verifier, error) {
 	}
 	names[v.Name()], keys[material] = true, true
 	return v, nil
+}
+
+// spelling returns the base64 of a verifier key's material and whether the key is
+// written as note.GenerateKey would: package note itself also takes upper-case
+// digits and, inside the base64, carriage returns.
+func spelling(vkey string, v note.Verifier) (material string, canonical bool) {
+	_, material, _ = strings.Cut(strings.TrimPrefix(vkey, v.Name()+"+"), "+")
+	raw, err := base64.StdEncoding.Strict().DecodeString(material)
+	again := fmt.Sprintf("%s+%08x+%s", v.Name(), v.KeyHash(), base64.StdEncoding.EncodeToString(raw))
+	return material, err == nil && again == vkey
 }
 
 func goodProduct(s string) bool {
