@@ -297,3 +297,28 @@ func ParseNumber(text string) (uint64, error) {
 	}
 	return n, nil
 }
+
+// ActOf is the touch or scan that an event finishes; empty when it finishes none.
+func ActOf(e Event) string {
+	switch e := e.(type) {
+	case ItemAdded:
+		return e.Act
+	case QuantityChanged:
+		return e.Act
+	case LineRemoved:
+		return e.Act
+	case TenderEntered:
+		return e.Act
+	case TenderLeft:
+		return e.Act
+	case Completed:
+		return e.Act
+	case Cancelled:
+		return e.Act
+	case Dismissed:
+		return e.Act
+	case PrintAsked:
+		return e.Act
+	}
+	return ""
+}

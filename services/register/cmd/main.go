@@ -1,0 +1,101 @@
+// Command register is the service that runs the counter. init starts it with its socket and life line; the flags are for trying it by hand.
+//
+// It is a main and nothing else: it reads the pack, connects, serves, and says so.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+	_ "time/tzdata" // the image has no zone files; the pack names the shop's zone
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/choba-os/choba/keys/trust"
+	"github.com/choba-os/choba/services/link"
+	"github.com/choba-os/choba/services/register"
+	"github.com/choba-os/choba/services/register/pack"
+	"github.com/choba-os/choba/services/table"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stderr); err != nil {
+		fmt.Fprintf(os.Stderr, "register: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("register", flag.ContinueOnError)
+	flags.SetOutput(out)
+	packFile := flags.String("pack", pack.Path, "the store pack")
+	trustFile := flags.String("trust", "/etc/choba/trust.txt", "whose packs are believed")
+	rows := flags.String("table", table.Path, "the service table")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	log := logrus.New()
+	log.SetOutput(out)
+	log.SetFormatter(&logrus.JSONFormatter{})
+	entry := logrus.NewEntry(log).WithField("service", "register")
+	t, err := table.Load(*rows)
+	if err != nil {
+		return err
+	}
+	shop, err := openPack(*trustFile, *packFile)
+	if err != nil {
+		return err
+	}
+	entry.WithField("pack", shop.Name()).WithField("articles", len(shop.Articles)).Info("the store pack is open")
+	life := link.OpenLife()
+	r, err := register.New(register.Config{
+		Pack: shop, Journal: table.Socket("journal"), Scanner: table.Socket("scanner"), Printer: table.Socket("printer"),
+		Now: time.Now, Log: entry, Ready: life.Ready, Alive: life.Alive,
+	})
+	if err != nil {
+		return err
+	}
+	return serve(ctx, r, t)
+}
+
+func openPack(trustFile, packFile string) (pack.Pack, error) {
+	list, err := os.ReadFile(trustFile)
+	if err != nil {
+		return pack.Pack{}, fmt.Errorf("reading the trust list: %w", err)
+	}
+	root, err := trust.Parse(list)
+	if err != nil {
+		return pack.Pack{}, err
+	}
+	file, err := os.ReadFile(packFile)
+	if err != nil {
+		return pack.Pack{}, fmt.Errorf("reading the store pack: %w", err)
+	}
+	return pack.Open(root, file)
+}
+
+// serve answers the screen while the register runs; each ends when the other does.
+func serve(ctx context.Context, r *register.Register, t table.T) error {
+	ln, err := link.Listener()
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	served := make(chan error, 1)
+	go func() {
+		served <- link.Serve(ctx, ln, t.NameOf, link.Allow(t, "register")(r.Handler()))
+		stop()
+	}()
+	err = r.Run(ctx)
+	stop()
+	return errors.Join(err, <-served)
+}
