@@ -76,12 +76,18 @@ func (m *machine) live() error {
 
 // stepDone feeds the watchdog: a step that came to its end is a sign of life. The time of every step is bounded by the
 // watchdog's own.
-func (m *machine) stepDone(s plan.Step, err error) {
+func (m *machine) stepDone(s plan.Step, took time.Duration, err error) {
 	m.feed()
 	if err != nil {
 		m.console.Say("%s: %v", s.Name, err)
 	}
+	if took >= slow {
+		m.console.Say("%s: took %.2f s", s.Name, took.Seconds())
+	}
 }
+
+// slow is the time from which on a step's own is worth a line.
+const slow = 100 * time.Millisecond
 
 // wanted turns a signal into the way of ending that it asks for.
 func (m *machine) wanted(asked <-chan os.Signal) <-chan system.End {

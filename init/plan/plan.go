@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Need says what a step's failure means.
@@ -41,16 +42,17 @@ func (p Plan) String() string {
 	return b.String()
 }
 
-// Run does the steps. done is told about each one that ran, with its error. The first error of a needed step is
-// returned, with the step's name.
-func (p Plan) Run(ctx context.Context, done func(Step, error)) error {
+// Run does the steps. done is told about each one that ran, how long it took and its error. The first error of a
+// needed step is returned, with the step's name.
+func (p Plan) Run(ctx context.Context, done func(s Step, took time.Duration, err error)) error {
 	var failed error
 	for _, s := range p {
 		if failed != nil && s.Need != Always {
 			continue
 		}
+		began := time.Now()
 		err := s.Do(ctx)
-		done(s, err)
+		done(s, time.Since(began), err)
 		if err != nil && s.Need != Useful && failed == nil {
 			failed = fmt.Errorf("%s: %w", s.Name, err)
 		}
