@@ -13,11 +13,17 @@ import (
 	"github.com/choba-os/choba/drivers/input"
 )
 
+// Longest is the longest code, in characters.
+const Longest = 128
+
+// How long a scanner must be quiet for its code to be over without Enter or
+// Tab. A scanner whose last code ended with one of them will send one again, so
+// a pause before it is a slow machine or a plug that was pulled, and what was
+// typed is no code. Of a new scanner nothing is known; most send one.
 const (
-	// Longest is the longest code, in characters.
-	Longest = 128
-	// Gap ends a code of a scanner that sends no Enter or Tab after it.
-	Gap = 50 * time.Millisecond
+	gapBare   = 50 * time.Millisecond
+	gapNew    = 250 * time.Millisecond
+	gapEnding = 500 * time.Millisecond
 )
 
 // Why a code is of no use.
@@ -26,6 +32,7 @@ const (
 	Control = "control character"
 	Foreign = "letter outside ASCII"
 	Lost    = "keys were lost"
+	Partial = "it broke off"
 )
 
 // Code is one thing that was scanned.
@@ -44,6 +51,7 @@ type Decoder struct {
 	// typing: something was typed since the last code ended.
 	typing bool
 	last   time.Duration
+	gap    time.Duration
 }
 
 // New returns a decoder for a scanner set to a keyboard layout.
@@ -52,7 +60,7 @@ func New(l input.Layout) (*Decoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Decoder{typist: t, text: make([]byte, 0, Longest)}, nil
+	return &Decoder{typist: t, text: make([]byte, 0, Longest), gap: gapNew}, nil
 }
 
 // Event takes one event of the scanner's node and adds to out the codes that it
@@ -66,12 +74,15 @@ func (d *Decoder) Event(out []Code, e input.Event) []Code {
 	if !ok {
 		return d.steer(out, e)
 	}
-	if d.typing && e.At-d.last > Gap {
-		out = d.end(out)
+	if d.typing && e.At-d.last > d.gap {
+		out = d.Idle(out)
 	}
 	d.last = e.At
 	switch {
 	case r == '\n' || r == '\t':
+		if d.typing {
+			d.gap = gapEnding
+		}
 		return d.end(out)
 	case r < 0x20 || r == 0x7f:
 		d.refuse(Control)
@@ -86,9 +97,20 @@ func (d *Decoder) Event(out []Code, e input.Event) []Code {
 	return out
 }
 
-// Idle ends a code after whose last key nothing came for a gap. Call it when no
-// event came for Gap.
-func (d *Decoder) Idle(out []Code) []Code { return d.end(out) }
+// Gap is how long to wait for an event before calling Idle.
+func (d *Decoder) Gap() time.Duration { return d.gap }
+
+// Idle ends a code after whose last key nothing came for a gap.
+func (d *Decoder) Idle(out []Code) []Code {
+	switch {
+	case !d.typing:
+	case d.gap == gapEnding:
+		d.refuse(Partial)
+	default:
+		d.gap = gapBare
+	}
+	return d.end(out)
+}
 
 // Typing tells whether a code has begun.
 func (d *Decoder) Typing() bool { return d.typing }
@@ -148,8 +170,8 @@ func (d *Decoder) steer(out []Code, e input.Event) []Code {
 	case c == keyEsc, c >= keyF1 && c <= keyF10, c == keyF11, c == keyF12,
 		c >= keySysRq && c <= keyDelete, c == keyPower, c >= keyMetaL && c <= keyMenu,
 		c == keyCtrlL, c == keyCtrlR, c == keyAltL, c == keyAltR:
-		if d.typing && e.At-d.last > Gap {
-			out = d.end(out)
+		if d.typing && e.At-d.last > d.gap {
+			out = d.Idle(out)
 		}
 		d.last = e.At
 		d.refuse(Control)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/choba-os/choba/services/link"
 )
@@ -42,8 +43,13 @@ func Printer(socket string) *PrinterClient {
 // and a cover that is open it waits until they are mended, the printer is
 // unplugged, or ctx ends. A job that is asked for again, by its ID, is not
 // printed again: the answer is the first one's, or waits with it.
+//
+// An error of kind link.Unknown means that the answer was lost: ask again, with
+// the same ID.
 func (c *PrinterClient) Print(ctx context.Context, job Job) (Result, error) {
 	var out Result
+	ctx, cancel := patient(ctx)
+	defer cancel()
 	if err := c.calls.Post(ctx, "/v1/print", job, &out); err != nil {
 		return Result{}, fmt.Errorf("printing %s: %w", job.ID, err)
 	}
@@ -63,6 +69,17 @@ func (c *PrinterClient) Open(ctx context.Context, cmd Command) (Result, error) {
 // Watch calls fn with the state now and then with every change.
 func (c *PrinterClient) Watch(ctx context.Context, fn func(State) error) error {
 	return follow(ctx, c.calls, "/v1/state", fn)
+}
+
+// paperTime is how long a job may wait for paper when the caller sets no limit;
+// link's own limit is for calls that a machine answers.
+const paperTime = 24 * time.Hour
+
+func patient(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, bounded := ctx.Deadline(); bounded {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, paperTime)
 }
 
 func follow[T any](ctx context.Context, calls *link.Client, path string, fn func(T) error) error {
