@@ -45,6 +45,33 @@ type Recovered struct {
 	SHA256  string `json:"sha256"` // of the bytes, hexadecimal
 }
 
+// Fault is the class of what does not hold, for those who must say it in plain words.
+type Fault string
+
+// The classes.
+const (
+	FaultNumber     Fault = "number"     // an entry is missing, doubled or out of order
+	FaultTime       Fault = "time"       // time runs back, or an entry is of another boot than its session
+	FaultOwner      Fault = "owner"      // the journal's own kinds in another's name, or the reverse
+	FaultDevice     Fault = "device"     // the device key's certificate
+	FaultSession    Fault = "session"    // a session's certificate, or its place
+	FaultCheckpoint Fault = "checkpoint" // a checkpoint is not over the entries that are there
+	FaultSegment    Fault = "segment"    // a segment does not go on where the one before it ended
+)
+
+// Broken is a record that does not fit what came before it.
+type Broken struct {
+	Fault Fault
+	Cause error
+}
+
+func (b *Broken) Error() string { return b.Cause.Error() }
+func (b *Broken) Unwrap() error { return b.Cause }
+
+func broken(f Fault, format string, args ...any) error {
+	return &Broken{f, fmt.Errorf(format, args...)}
+}
+
 // Chain is the state after some records. Its fields are for reading.
 type Chain struct {
 	Origin     string
@@ -107,6 +134,13 @@ func (c *Chain) Head(bytes int64) segment.Head {
 
 // Continue checks that a segment with this head goes on where the chain is.
 func (c *Chain) Continue(h segment.Head) error {
+	if err := c.follows(h); err != nil {
+		return &Broken{FaultSegment, err}
+	}
+	return nil
+}
+
+func (c *Chain) follows(h segment.Head) error {
 	want := c.Head(h.Bytes)
 	switch {
 	case c.Covered != c.Edge.Size:
@@ -137,26 +171,28 @@ func (c *Chain) Continue(h segment.Head) error {
 // Entry takes the next entry, whose stored bytes hash to leaf, and gives what it adds to the list of hashes.
 func (c *Chain) Entry(e entry.Entry, leaf tlog.Hash) ([]tlog.Hash, error) {
 	if e.Seq != c.Edge.Size {
-		return nil, fmt.Errorf("entry %d stands where entry %d must be", e.Seq, c.Edge.Size)
+		return nil, broken(FaultNumber, "entry %d stands where entry %d must be", e.Seq, c.Edge.Size)
 	}
 	if (e.Service == Service) != strings.HasPrefix(e.Kind, OwnKinds) {
-		return nil, fmt.Errorf("entry %d: an entry of kind %s from %q", e.Seq, e.Kind, e.Service)
+		return nil, broken(FaultOwner, "entry %d: an entry of kind %s from %q", e.Seq, e.Kind, e.Service)
 	}
 	next := *c
-	var err error
 	switch {
 	case e.Seq == 0 || e.Kind == KindDevice:
-		err = next.device(e)
+		if err := next.device(e); err != nil {
+			return nil, broken(FaultDevice, "entry %d: %w", e.Seq, err)
+		}
 	case e.Kind == KindSession:
-		err = next.session(e)
+		if err := next.session(e); err != nil {
+			return nil, broken(FaultSession, "entry %d: %w", e.Seq, err)
+		}
 	case c.key == nil:
-		err = errors.New("no session has begun")
+		return nil, broken(FaultSession, "entry %d: no session has begun", e.Seq)
 	}
-	if err == nil && next.key != nil {
-		err = c.time(e, next.Session.Boot)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("entry %d: %w", e.Seq, err)
+	if next.key != nil {
+		if err := c.time(e, next.Session.Boot); err != nil {
+			return nil, broken(FaultTime, "entry %d: %w", e.Seq, err)
+		}
 	}
 	var added []tlog.Hash
 	next.Edge, added = c.Edge.Append(leaf)
@@ -241,15 +277,15 @@ func certificate(e entry.Entry) (string, error) {
 
 // Commit takes the next checkpoint and gives the signature that the caller must check.
 func (c *Chain) Commit(signed []byte) (Signature, error) {
-	if c.key == nil {
-		return Signature{}, errors.New("a checkpoint before any session")
-	}
-	if c.Edge.Size == c.Covered {
-		return Signature{}, fmt.Errorf("a checkpoint over %d entries for the second time", c.Covered)
+	switch {
+	case c.key == nil:
+		return Signature{}, broken(FaultCheckpoint, "a checkpoint before any session")
+	case c.Edge.Size == c.Covered:
+		return Signature{}, broken(FaultCheckpoint, "a second checkpoint over %d entries", c.Covered)
 	}
 	root, err := c.matches(signed)
 	if err != nil {
-		return Signature{}, err
+		return Signature{}, &Broken{FaultCheckpoint, err}
 	}
 	c.Covered, c.Root, c.Checkpoint, c.Signed = c.Edge.Size, root, string(signed), c.certificate
 	return Signature{c.key, []byte(c.Checkpoint)}, nil

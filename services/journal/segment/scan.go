@@ -3,6 +3,7 @@ package segment
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -18,15 +19,16 @@ func (d *Damage) Unwrap() error { return d.Cause }
 
 // Scanner reads the records of a segment one after another, in bounded memory.
 type Scanner struct {
-	in   *bufio.Reader
-	at   int64
-	skip int
+	in    *bufio.Reader
+	at    int64
+	begin int64 // of the commit that at is in
+	skip  int
 }
 
-// NewScanner reads r from the offset from up to size.
+// NewScanner reads r from the offset from, where a commit begins, up to size.
 func NewScanner(r io.ReaderAt, from, size int64) *Scanner {
 	in := io.NewSectionReader(r, from, max(0, size-from))
-	return &Scanner{in: bufio.NewReaderSize(in, 2*MaxRecord), at: from}
+	return &Scanner{in: bufio.NewReaderSize(in, 2*MaxRecord), at: from, begin: from}
 }
 
 // Next gives the next record and its offset. The body is valid until the next call. io.EOF means that zeros or the
@@ -51,20 +53,26 @@ func (s *Scanner) Next() (Record, int64, error) {
 		return Record{}, s.at, fmt.Errorf("reading at byte %d: %w", s.at, err)
 	}
 	r, cause := Parse(whole)
+	if cause == nil && r.Begin != s.begin {
+		cause = ErrBegin
+	}
 	if cause != nil {
 		return Record{}, s.at, &Damage{s.at, cause}
 	}
 	at := s.at
 	s.skip = int(r.Len())
 	s.at += r.Len()
+	if r.Kind == KindCheckpoint {
+		s.begin = s.at
+	}
 	return r, at, nil
 }
 
-// Find gives the first whole record at or after from; its kind, where it begins and where it ends. ok is false when
-// there is none.
-func Find(r io.ReaderAt, from, size int64) (kind Kind, begin, end int64, ok bool, err error) {
+// Find gives the first whole record at or after from: where its commit begins, where it lies and where it ends. ok is
+// false when there is none.
+func Find(r io.ReaderAt, from, size int64) (begin, at, end int64, ok bool, err error) {
 	const step = 1 << 20
-	buf := make([]byte, step+MaxRecord)
+	buf := make([]byte, max(0, min(step+MaxRecord, size-from)))
 	for base := from; base < size; base += step {
 		n := min(int64(len(buf)), size-base)
 		if _, err := r.ReadAt(buf[:n], base); err != nil {
@@ -78,7 +86,7 @@ func Find(r io.ReaderAt, from, size int64) (kind Kind, begin, end int64, ok bool
 			i += j
 			if rec, err := Parse(buf[i:n]); err == nil {
 				at := base + int64(i)
-				return rec.Kind, at, at + rec.Len(), true, nil
+				return rec.Begin, at, at + rec.Len(), true, nil
 			}
 		}
 	}
@@ -105,32 +113,38 @@ func Blank(r io.ReaderAt, from, size int64) (int64, error) {
 // that lies there (good itself when there is none), or a *Damage when the bytes cannot be the remains of one write
 // that was never acknowledged.
 //
-// The journal begins a commit only when the one before it is on disk. So of all that lies behind good, at most one
-// commit can be there, in any mixture of its sectors and zeros, and a checkpoint can only be its last record. A
-// whole record after a whole checkpoint proves a later commit: then what is broken was once acknowledged.
+// The journal begins a commit only when the one before it is on disk. So of all that lies behind good, only the one
+// commit that begins there can be, in any mixture of its sectors and zeros. A whole record of a commit that begins
+// elsewhere proves that the one at good was acknowledged.
 func Torn(r io.ReaderAt, good, size int64) (int64, error) {
 	end, err := Blank(r, good, size)
 	if err != nil || end == good {
 		return good, err
 	}
-	cause := ErrMark
-	if _, _, err := NewScanner(r, good, size).Next(); err != nil {
-		if d, ok := err.(*Damage); ok {
-			cause = d.Cause
-		}
-	}
-	covered := false
 	for at := good; ; {
-		kind, _, next, ok, err := Find(r, at, end)
+		begin, _, next, ok, err := Find(r, at, end)
 		if err != nil {
 			return 0, err
 		}
 		if !ok {
 			return end, nil
 		}
-		if covered {
-			return 0, &Damage{good, fmt.Errorf("%w, and later commits follow it", cause)}
+		if begin != good {
+			return 0, &Damage{good, fmt.Errorf("%w, and later commits follow it", cause(r, good, size))}
 		}
-		covered, at = kind == KindCheckpoint, next
+		at = next
+	}
+}
+
+// cause is what is wrong with the records from good on.
+func cause(r io.ReaderAt, good, size int64) error {
+	for scan := NewScanner(r, good, size); ; {
+		if _, _, err := scan.Next(); err != nil {
+			var d *Damage
+			if errors.As(err, &d) {
+				return d.Cause
+			}
+			return ErrMark
+		}
 	}
 }

@@ -14,10 +14,24 @@ import (
 
 // draft is a commit before it is on disk.
 type draft struct {
-	chain  chain.Chain // after the commit
-	bytes  []byte      // its records
-	hashes []tlog.Hash // what it adds to the list
-	taken  []taken
+	chain   chain.Chain // after the commit
+	records []segment.Record
+	hashes  []tlog.Hash // what it adds to the list
+	taken   []taken
+}
+
+func (d *draft) add(kind segment.Kind, body []byte) {
+	d.records = append(d.records, segment.Record{Kind: kind, Body: body})
+}
+
+// bytes are the commit as it stands at the offset begin.
+func (d *draft) bytes(begin int64) []byte {
+	var b []byte
+	for _, r := range d.records {
+		r.Begin = begin
+		b = segment.Append(b, r)
+	}
+	return b
 }
 
 type taken struct {
@@ -65,7 +79,7 @@ func (s *Store) draft(batch []*request) (draft, error) {
 			return draft{}, fmt.Errorf("the journal would break its own rules: %w", err)
 		}
 		d.hashes = append(d.hashes, added...)
-		d.bytes = segment.Append(d.bytes, segment.Record{Kind: segment.KindEntry, Body: text})
+		d.add(segment.KindEntry, text)
 		d.taken = append(d.taken, taken{request: r, text: text, seq: e.Seq})
 	}
 	if len(d.taken) == 0 {
@@ -79,7 +93,7 @@ func (s *Store) draft(batch []*request) (draft, error) {
 	if _, err := d.chain.Commit(signed); err != nil {
 		return draft{}, fmt.Errorf("the journal would break its own rules: %w", err)
 	}
-	d.bytes = segment.Append(d.bytes, segment.Record{Kind: segment.KindCheckpoint, Body: signed})
+	d.add(segment.KindCheckpoint, signed)
 	return d, nil
 }
 
@@ -97,22 +111,21 @@ func (s *Store) stamp(r *request, c *chain.Chain) entry.Entry {
 func (s *Store) write(d draft, own bool) error {
 	room := s.opt.SegmentBytes - s.pos
 	if !own && !s.spare.there() {
-		room -= s.opt.SegmentBytes / reserveShare
+		room -= min(reserveBytes, s.opt.SegmentBytes/4)
 	}
-	at, bytes := s.pos, d.bytes
+	at, bytes := s.pos, d.bytes(s.pos)
 	if s.pos == 0 || int64(len(bytes)) > room {
 		head, err := segment.EncodeHead(s.chain.Head(s.opt.SegmentBytes))
 		if err != nil {
 			return err
 		}
-		bytes = append(segment.Append(nil, segment.Record{Kind: segment.KindHead, Body: head}), bytes...)
+		at, bytes = 0, append(segment.Append(nil, segment.Record{Kind: segment.KindHead, Body: head}), d.bytes(0)...)
 		if int64(len(bytes)) > s.opt.SegmentBytes {
 			return ErrFull // of a segment made too small for one commit; the batch is halved
 		}
 		if err := s.roll(); err != nil {
 			return err
 		}
-		at = 0
 	}
 	if _, err := s.file.WriteAt(bytes, at); err != nil {
 		return err

@@ -180,7 +180,7 @@ func (p *spare) fill(f File) error {
 		p.mu.Lock()
 		hurry := p.hurry
 		p.mu.Unlock()
-		if !hurry {
+		if !hurry && at+sparePiece < p.bytes {
 			time.Sleep(sparePause)
 		}
 	}

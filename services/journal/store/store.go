@@ -34,7 +34,7 @@ const SegmentBytes = 16 << 20
 const (
 	maxBatch      = 256
 	maxBatchBytes = 1 << 20
-	reserveShare  = 32 // of a segment: one part in so many
+	reserveBytes  = 512 << 10 // some hundred sessions; a quarter of a segment at most
 )
 
 // Clock tells the time. Boot names the boot in which Now counts.
