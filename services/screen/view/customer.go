@@ -2,6 +2,7 @@ package view
 
 import (
 	"image"
+	"strings"
 
 	"github.com/choba-os/choba/drivers/display/list"
 	"github.com/choba-os/choba/drivers/display/paint"
@@ -69,7 +70,7 @@ func (d *drawing) side(r image.Rectangle) {
 	x := d.Line(d.b(34), a, x0, box.Min.Y+52, list.Left, white)
 	d.Line(d.r(22), b, x+16, box.Min.Y+54, list.Left, mist)
 	n, unit := pieces(d.v.Count, d.en)
-	d.Line(d.n(30), n+" "+unit, x1, box.Min.Y+52, list.Right, mist)
+	d.Line(d.n(30), strings.TrimSpace(n+" "+unit), x1, box.Min.Y+52, list.Right, mist)
 	d.Label(Yen(d.v.Total), x1, box.Min.Y+158, box.Dx()-64, list.Right, white, d.sizes(digits, 88, 76, 66, 56, 48, 40)...)
 	y := box.Min.Y + 248
 	for i, s := range d.v.Rates {
@@ -80,12 +81,17 @@ func (d *drawing) side(r image.Rectangle) {
 	}
 	say := image.Rect(r.Min.X, box.Max.Y+24, r.Max.X, r.Max.Y)
 	d.Round(say, 16, tealPale)
-	if d.v.Phase == api.PhaseDone {
+	x = (say.Min.X + say.Max.X) / 2
+	switch {
+	case d.v.Phase == api.PhaseDone:
 		d.farewell(say)
-		return
+	case len(d.v.Lines) == 0:
+		d.Icon(paint.Register, x, (say.Min.Y+say.Max.Y)/2-40, 96, teal)
+		d.sentence(wWelcome, x, (say.Min.Y+say.Max.Y)/2+56, say.Dx()-40)
+	default:
+		d.sentence(wHowPay, x, say.Min.Y+56, say.Dx()-40)
+		d.waysToPay(say)
 	}
-	d.sentence(wHowPay, (say.Min.X+say.Max.X)/2, say.Min.Y+56, say.Dx()-40)
-	d.waysToPay(say)
 }
 
 func (d *drawing) taxOf(s api.RateSum, x0, x1, y int) {

@@ -43,7 +43,7 @@ func (d *drawing) paying() {
 		q := at(3, 2+i)
 		d.key(q, state.Key+k, 12, plainKey)
 		say := words{[]string{"千", "万"}[i], k}.in(d.en)
-		d.Line(d.b(24), say, (q.Min.X+q.Max.X)/2, (q.Min.Y+q.Max.Y)/2, list.Center, ink)
+		d.Label(say, (q.Min.X+q.Max.X)/2, (q.Min.Y+q.Max.Y)/2, q.Dx()-12, list.Center, ink, d.sizes(bold, 30, 26, 24)...)
 	}
 }
 
