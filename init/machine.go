@@ -23,7 +23,6 @@ import (
 	"github.com/choba-os/choba/init/volume"
 	"github.com/choba-os/choba/keys/seal"
 	"github.com/choba-os/choba/keys/trust"
-	"github.com/choba-os/choba/services/journal/api"
 	"github.com/choba-os/choba/services/table"
 )
 
@@ -56,7 +55,7 @@ type machine struct {
 
 func newMachine(environ []string, c *console.Console) *machine {
 	m := &machine{environ: environ, console: c, began: system.SinceBoot(), start: make(chan []string, 2), ended: make(chan struct{})}
-	m.journal = record.New(api.New(table.Socket("journal")), func(s string) { c.Say("%s", s) })
+	m.journal = record.New(record.Journal{Socket: table.Socket("journal")}, func(s string) { c.Say("%s", s) })
 	return m
 }
 

@@ -4,22 +4,30 @@
 // tried again, and what does not fit is counted and said in an event of its own. The queue is lost with the power; what
 // must not be lost is on the console too.
 //
+// The one request it makes is written by hand (post.go): the services' own client would bring all of net/http and TLS
+// into PID 1. A test holds it against the journal's api and the services' server.
+//
 // The rule that keeps it small: one queue, one goroutine, no meaning of events.
 package record
 
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"sync"
 	"time"
-
-	"github.com/choba-os/choba/services/journal/api"
-	"github.com/choba-os/choba/services/link"
 )
 
-// Appender is the journal, as far as it is needed here. *api.Client is one.
+// Appender is the journal, as far as it is needed here. Journal is one.
 type Appender interface {
-	Append(context.Context, api.Event) (api.Proof, error)
+	// Append returns when the event is recorded. An error that wraps ErrRefused is for good.
+	Append(context.Context, Event) error
+}
+
+// Event is what init has recorded. The journal's Event has more fields, all for persons and devices.
+type Event struct {
+	Kind    string          `json:"kind"`
+	Content json.RawMessage `json:"content"` // a JSON object
 }
 
 const (
@@ -34,9 +42,9 @@ type Queue struct {
 	to      Appender
 	say     func(string)
 	wake    chan struct{}
-	mu      sync.Mutex  // guards what follows
-	waiting []api.Event // oldest first
-	lost    int         // events that did not fit since the last was delivered
+	mu      sync.Mutex // guards what follows
+	waiting []Event    // oldest first
+	lost    int        // events that did not fit since the last was delivered
 }
 
 // New is an empty queue. say is for the console.
@@ -57,7 +65,7 @@ func (q *Queue) Add(kind string, content any) {
 		q.lost++ // the first ones tell the most about what began
 		return
 	}
-	q.waiting = append(q.waiting, api.Event{Kind: kind, Content: text})
+	q.waiting = append(q.waiting, Event{Kind: kind, Content: text})
 	select {
 	case q.wake <- struct{}{}:
 	default:
@@ -98,26 +106,25 @@ func (q *Queue) Drain(ctx context.Context) {
 	}
 }
 
-func (q *Queue) first() (api.Event, bool) {
+func (q *Queue) first() (Event, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.waiting) == 0 {
-		return api.Event{}, false
+		return Event{}, false
 	}
 	return q.waiting[0], true
 }
 
 // deliver tries once and says whether e is done with: recorded, or refused for good. An answer that was lost is tried
 // again: an event twice is better than none.
-func (q *Queue) deliver(ctx context.Context, e api.Event) bool {
+func (q *Queue) deliver(ctx context.Context, e Event) bool {
 	call, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	_, err := q.to.Append(call, e)
-	switch link.KindOf(err) {
-	case "":
-	case link.BadRequest, link.Denied:
-		q.say("the journal refused " + e.Kind + ": " + err.Error())
-	default:
+	err := q.to.Append(call, e)
+	switch {
+	case errors.Is(err, ErrRefused):
+		q.say("event " + e.Kind + ": " + err.Error())
+	case err != nil:
 		return false
 	}
 	q.mu.Lock()
@@ -125,7 +132,7 @@ func (q *Queue) deliver(ctx context.Context, e api.Event) bool {
 	q.waiting = q.waiting[1:]
 	if q.lost > 0 && len(q.waiting) < room {
 		text, _ := json.Marshal(map[string]int{"events": q.lost})
-		q.waiting = append(q.waiting, api.Event{Kind: "boot.lost", Content: text})
+		q.waiting = append(q.waiting, Event{Kind: "boot.lost", Content: text})
 		q.lost = 0
 	}
 	return true

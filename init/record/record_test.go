@@ -1,0 +1,152 @@
+package record
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/choba-os/choba/services/journal/api"
+	"github.com/choba-os/choba/services/link"
+)
+
+// fake is a journal in memory.
+type fake struct {
+	mu   sync.Mutex
+	got  []Event
+	errs []error // for the next calls
+}
+
+func (f *fake) Append(_ context.Context, e Event) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.errs) > 0 {
+		err := f.errs[0]
+		f.errs = f.errs[1:]
+		if err != nil {
+			return err
+		}
+	}
+	f.got = append(f.got, e)
+	return nil
+}
+
+func (f *fake) kinds() (out []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, e := range f.got {
+		out = append(out, e.Kind)
+	}
+	return out
+}
+
+func TestDeliversInOrderWhenTheJournalComesUp(t *testing.T) {
+	down := errors.New("down")
+	f := &fake{errs: []error{down, down, nil, down}}
+	q := New(f, func(string) {})
+	q.Add("boot.start", map[string]int{"a": 1})
+	q.Add("service.start", struct{}{})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go q.Run(ctx)
+	q.Add("boot.ready", nil)
+	require.Eventually(t, func() bool { return len(f.kinds()) == 3 }, 10*time.Second, 10*time.Millisecond)
+	require.Equal(t, []string{"boot.start", "service.start", "boot.ready"}, f.kinds())
+	require.JSONEq(t, `{"a":1}`, string(f.got[0].Content))
+}
+
+func TestFullQueueIsCountedNotWaitedFor(t *testing.T) {
+	f := &fake{}
+	q := New(f, func(string) {})
+	for range room + 7 {
+		q.Add("exec.refused", struct{}{})
+	}
+	q.Drain(t.Context())
+	kinds := f.kinds()
+	require.Len(t, kinds, room+1)
+	require.Equal(t, "boot.lost", kinds[room])
+	require.JSONEq(t, `{"events":7}`, string(f.got[room].Content))
+}
+
+func TestRefusedIsSaidAndPassedOver(t *testing.T) {
+	f := &fake{errs: []error{fmt.Errorf("%w: not your kind", ErrRefused)}}
+	var said []string
+	q := New(f, func(s string) { said = append(said, s) })
+	q.Add("sale.closed", struct{}{})
+	q.Add("boot.end", struct{}{})
+	q.Add("boot.bad", func() {})
+	q.Drain(t.Context())
+	require.Equal(t, []string{"boot.end"}, f.kinds())
+	require.Len(t, said, 2)
+	require.Contains(t, strings.Join(said, "\n"), "not your kind")
+}
+
+// serve is the services' own server, which the hand-written request must please.
+func serve(t *testing.T, h http.HandlerFunc) Journal {
+	t.Helper()
+	j := Journal{filepath.Join(t.TempDir(), "journal.sock")}
+	ln, err := net.Listen("unix", j.Socket)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- link.Serve(ctx, ln, func(uint32) string { return "init" }, h) }()
+	t.Cleanup(func() { cancel(); require.NoError(t, <-done) })
+	return j
+}
+
+func TestRequestIsTheJournalsApi(t *testing.T) {
+	var got api.Event
+	j := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method+" "+r.URL.Path != "POST /v1/append" || link.Caller(r) != "init" {
+			link.Refuse(w, link.NotFound, r.URL.Path)
+			return
+		}
+		if link.Read(w, r, &got) {
+			link.Reply(w, api.Proof{Entry: json.RawMessage(`{}`)})
+		}
+	})
+	want := Event{Kind: "boot.ready", Content: json.RawMessage(`{"slot":"a"}`)}
+	require.NoError(t, j.Append(t.Context(), want))
+	require.Equal(t, api.Event{Kind: want.Kind, Content: want.Content}, got)
+}
+
+func TestAnswers(t *testing.T) {
+	for kind, refused := range map[link.Kind]bool{
+		link.BadRequest: true, link.Denied: true, link.Full: false, link.Internal: false, link.Unavailable: false,
+	} {
+		j := serve(t, func(w http.ResponseWriter, r *http.Request) { link.Refuse(w, kind, "because") })
+		err := j.Append(t.Context(), Event{Kind: "boot.start"})
+		require.Error(t, err, kind)
+		require.Equal(t, refused, errors.Is(err, ErrRefused), kind)
+		if refused {
+			require.ErrorContains(t, err, "because")
+		}
+	}
+	require.Error(t, Journal{filepath.Join(t.TempDir(), "absent")}.Append(t.Context(), Event{}))
+
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	j := serve(t, func(w http.ResponseWriter, r *http.Request) { time.Sleep(200 * time.Millisecond) })
+	require.Error(t, j.Append(ctx, Event{}), "it does not wait for ever")
+}
+
+func FuzzAnswer(f *testing.F) {
+	f.Add("HTTP/1.1 200 OK\r\n\r\n{}")
+	f.Add("HTTP/1.1 403 Forbidden\r\nX: y\r\n\r\n{\"kind\":\"denied\"}\n")
+	f.Add("HTTP/1.1 \r\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		if answer(strings.NewReader(text)) == nil {
+			require.True(t, strings.HasPrefix(text, "HTTP/1."))
+			require.Contains(t, text, " 200")
+		}
+	})
+}
