@@ -135,6 +135,9 @@ func openEmpty() (io.ReadCloser, error) {
 }
 
 func (m *machine) giveDevices() (err error) {
+	if err := nodes.Folders(m.table); err != nil {
+		return err
+	}
 	m.watcher, err = nodes.Watch(m.table, func(s string) { m.console.Say("%s", s) })
 	if err != nil {
 		return err

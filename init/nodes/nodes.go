@@ -94,6 +94,19 @@ func Watch(t table.T, say func(string)) (*Watcher, error) {
 	return &Watcher{table: t, say: say, fd: fd}, nil
 }
 
+// Folders makes the folders of the rows' patterns where the kernel has not made them yet: a service's rules name
+// folders, and must do so before the first device is plugged in. The kernel leaves folders alone that are not its own.
+func Folders(t table.T) error {
+	for _, r := range t.Rows() {
+		for _, p := range r.Devices {
+			if err := os.MkdirAll(path.Dir(p), 0o755); err != nil {
+				return fmt.Errorf("making device folders: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
 // Scan gives away what is there already.
 func (w *Watcher) Scan() error {
 	var changes []Change

@@ -127,8 +127,22 @@ func (p Policy) String() string {
 	for _, s := range p.Sockets {
 		line("socket", "%s", s)
 	}
+	var plain, ends []string
 	for _, c := range p.Calls {
-		line("call", "%s", c)
+		switch {
+		case c.Verdict == seccomp.Allow && len(c.When) == 0:
+			plain = append(plain, c.Name)
+		case c.Verdict == seccomp.Kill:
+			ends = append(ends, c.Name)
+		default:
+			line("call", "%s", c)
+		}
+	}
+	for names := range slices.Chunk(plain, 8) {
+		line("call", "%s", strings.Join(names, " "))
+	}
+	for names := range slices.Chunk(ends, 8) {
+		line("killed by", "%s", strings.Join(names, " "))
 	}
 	line("call", "anything else: EPERM")
 	return b.String()
