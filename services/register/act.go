@@ -161,10 +161,14 @@ func (r *Register) cash(a api.Act) error {
 	}
 	amount := money.Yen(a.Amount)
 	switch {
+	case a.Amount < 0:
+		return &link.Error{Kind: link.BadRequest, Text: "an amount below zero"}
 	case a.Amount == 0:
 		amount = max(rest, 0)
 	case amount < rest:
-		return refusal{msgShort, []any{rest - amount, rest - amount}}
+		return refusal{msgShort, []any{rest - amount}}
+	case amount-rest > sale.MaxChange:
+		return sale.ErrChange
 	}
 	if err := r.do(sale.Tendered{Sale: s.Opened.Sale, Tender: r.cashTender(), Type: sale.Cash, Amount: amount}); err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 
 	devices "github.com/choba-os/choba/services/devices/api"
 	"github.com/choba-os/choba/services/till/barcode"
+	"github.com/choba-os/choba/services/till/book"
 	"github.com/choba-os/choba/services/till/catalogue"
 	"github.com/choba-os/choba/services/till/sale"
 )
@@ -83,7 +84,7 @@ func (r *Register) takeScan() {
 	}
 	r.waiting = nil
 	close(s.taken)
-	if err == nil {
+	if err == nil || errors.Is(err, book.ErrRepeated) { // repeated: it was recorded, only the answer was lost
 		r.message = nil
 	} else {
 		r.message = r.explainError(err)

@@ -25,7 +25,7 @@ var (
 	msgCheckDigit  = sentencePair{"warning", "bad-code", "コードの検査数字が合いません: %s。もう一度読み取ってください。", "The code's check digit is wrong: %s. Scan it again."}
 	msgUnknownCode = sentencePair{"warning", "unknown-code", "登録のない商品です: %s。責任者に確認してください。", "Unknown article: %s. Please ask the manager."}
 	msgInStore     = sentencePair{"warning", "in-store-code", "店内コードはまだ設定されていません: %s。番号を入力してください。", "In-store codes are not set up: %s. Type the article's number."}
-	msgInTender    = sentencePair{"warning", "in-tender", "お会計中のため登録していません: %s。追加するには「戻る」を押してください。", "Not added while paying: %[2]s. Press Back to add goods."}
+	msgInTender    = sentencePair{"warning", "in-tender", "お会計中のため登録していません: %[1]s。追加するには「戻る」を押してください。", "Not added while paying: %[2]s. Press Back to add goods."}
 	msgScansLost   = sentencePair{"error", "scanner-gap", "スキャンが%d件失われました。商品と明細を確かめてください。", "%d scan(s) were lost. Check the goods against the list."}
 
 	msgPhase         = sentencePair{"info", "not-now", "いまはその操作ができません。", "That is not possible now."}
@@ -35,7 +35,7 @@ var (
 	msgLines         = sentencePair{"warning", "limit", "1回の会計は500行までです。いったん会計してください。", "A sale has at most 500 lines. Please take payment first."}
 	msgTotal         = sentencePair{"warning", "limit", "1回の会計は99,999,999円までです。会計を分けてください。", "A sale is at most ¥99,999,999. Please split it."}
 	msgChange        = sentencePair{"warning", "limit", "お預り金額が大きすぎます。金額を確かめてください。", "The amount received is too large. Please check it."}
-	msgShort         = sentencePair{"warning", "short-cash", "お預りが%s不足しています。", "%[2]s short."}
+	msgShort         = sentencePair{"warning", "short-cash", "お預りが%s不足しています。", "%s short."}
 	msgStillPrinting = sentencePair{"info", "printer", "レシートを印刷しています。", "The receipt is being printed."}
 
 	msgInterrupted   = sentencePair{"warning", "interrupted", "お会計の途中で中断しました。お預りは取り消されています。もう一度お会計してください。", "Payment was interrupted and is void. Please take payment again."}
