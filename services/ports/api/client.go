@@ -154,10 +154,10 @@ func (a *answer) more() error {
 			return err
 		}
 	}
-	a.got = append(a.got, buf[:n]...)
-	if err != nil {
+	if err != nil { // n is -1 then
 		return fmt.Errorf("reading the answer: %w", err)
 	}
+	a.got = append(a.got, buf[:n]...)
 	if n == 0 {
 		return fmt.Errorf("reading the answer: %w", io.EOF)
 	}

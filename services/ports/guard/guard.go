@@ -51,10 +51,10 @@ type Guard struct {
 
 	mu      sync.Mutex // guards all below
 	devices map[string]*device
-	order   []string             // places in the order of their coming
+	order   []string               // places in the order of their coming
 	comings map[string][]time.Time // by place, the last ones
-	changed chan struct{}        // closed and replaced at every change
-	lookNow chan struct{}        // a claim found a node that is not ours yet
+	changed chan struct{}          // closed and replaced at every change
+	lookNow chan struct{}          // a claim found a node that is not ours yet
 }
 
 // device is one device at one place.
@@ -68,8 +68,8 @@ type device struct {
 	came  time.Time
 	// denied is when its node was first not ours to open.
 	denied time.Time
-	nodes []usb.Node
-	claim *Claim
+	nodes  []usb.Node
+	claim  *Claim
 }
 
 // New returns a guard that has not looked yet. note is told what the journal

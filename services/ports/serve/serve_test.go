@@ -1,0 +1,239 @@
+package serve_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/choba-os/choba/services/link"
+	"github.com/choba-os/choba/services/ports/api"
+	"github.com/choba-os/choba/services/ports/guard"
+	"github.com/choba-os/choba/services/ports/policy"
+	"github.com/choba-os/choba/services/ports/serve"
+	"github.com/choba-os/choba/services/ports/usb"
+	"github.com/choba-os/choba/services/ports/usb/usbtest"
+)
+
+// pty is a serial line: master is the device's end.
+func pty(t *testing.T) (master *os.File, slave string, rdev uint64) {
+	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
+	require.NoError(t, err)
+	require.NoError(t, unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0))
+	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	require.NoError(t, err)
+	master = os.NewFile(uintptr(fd), "ptmx")
+	t.Cleanup(func() { _ = master.Close() })
+	slave = fmt.Sprintf("/dev/pts/%d", n)
+	var st unix.Stat_t
+	require.NoError(t, unix.Stat(slave, &st))
+	return master, slave, st.Rdev
+}
+
+// pipes opens input devices as pipes, and lines as they are.
+type pipes struct {
+	guard.Files
+	mu   sync.Mutex
+	keys *os.File // the end that types
+}
+
+func (p *pipes) Open(row policy.Row, nodes []usb.Node) (guard.Opened, error) {
+	if row.Kind != api.KindEvdev {
+		return p.Files.Open(row, nodes)
+	}
+	r, w, err := os.Pipe()
+	p.mu.Lock()
+	p.keys = w
+	p.mu.Unlock()
+	return guard.Opened{File: r, Close: func() { _, _ = w.Close(), r.Close() }}, err
+}
+
+type ports struct {
+	*usbtest.Bus
+	opener *pipes
+	caller string
+	client *api.Client
+	hint   chan struct{}
+}
+
+// start is the whole service but its main, on a made-up bus.
+func start(t *testing.T, caller string) *ports {
+	text, err := os.ReadFile("../policy/bench.json")
+	require.NoError(t, err)
+	pol, err := policy.Parse(text)
+	require.NoError(t, err)
+	p := &ports{Bus: usbtest.New(t), caller: caller, hint: make(chan struct{}, 1)}
+	p.opener = &pipes{Files: guard.Files{Dev: p.Dev}}
+	log := logrus.New()
+	log.SetOutput(io.Discard)
+	entry := logrus.NewEntry(log)
+	g := guard.New(p.Tree, pol, p.opener, func(guard.Note) {}, time.Now, entry)
+	dir, err := os.MkdirTemp("", "ports")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	socket := filepath.Join(dir, "ports.sock")
+	ln, err := net.Listen("unix", socket)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = g.Run(ctx, p.hint, func() {}) })
+	wg.Go(func() { _ = link.Serve(ctx, ln, func(uint32) string { return p.caller }, serve.Handler(g, entry)) })
+	t.Cleanup(func() { cancel(); wg.Wait() })
+	p.client = api.New(socket)
+	return p
+}
+
+func (p *ports) event() {
+	select {
+	case p.hint <- struct{}{}:
+	default:
+	}
+}
+
+func (p *ports) plugScanner() {
+	p.Plug("1-3", usbtest.Device{Vendor: 0x1209, Product: 0xc0b1, Serial: "BENCH-SCANNER-1", Interfaces: []string{"03/01/01"}})
+	p.Node("1-3", "1-3:1.0/0003:1209:C0B1.0001/input/input5/event3", "input/event3", "/dev/null", 1, 3)
+	p.event()
+}
+
+func limit(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// A claim that came before the device gets it when it comes, loses it when it
+// goes, and gets it again.
+func TestClaimOverRealSockets(t *testing.T) {
+	p := start(t, "scanner")
+	for range 3 {
+		go func() {
+			time.Sleep(30 * time.Millisecond)
+			p.plugScanner()
+		}()
+		h, err := p.client.Claim(limit(t), api.RoleScanner)
+		require.NoError(t, err)
+		require.Equal(t, []string{"scanner", "1209:c0b1 1-3", "evdev"}, []string{h.Role, h.Device, h.Kind})
+		p.opener.mu.Lock()
+		_, err = p.opener.keys.Write([]byte("4901234567894"))
+		p.opener.mu.Unlock()
+		require.NoError(t, err)
+		buf := make([]byte, 64)
+		n, err := h.File.Read(buf)
+		require.NoError(t, err)
+		require.Equal(t, "4901234567894", string(buf[:n]))
+		list, err := p.client.Devices(limit(t))
+		require.NoError(t, err)
+		require.Equal(t, api.StateClaimed, list[0].State)
+		p.Unplug("1-3")
+		p.event()
+		select {
+		case <-h.Gone:
+		case <-time.After(5 * time.Second):
+			require.FailNow(t, "not told that it is gone")
+		}
+		h.Release()
+	}
+}
+
+// A25: a serial line is opened by the guard alone; the claimant has bytes.
+func TestA25SerialLine(t *testing.T) {
+	p := start(t, "printer")
+	master, slave, rdev := pty(t)
+	p.Plug("1-4", usbtest.Device{Vendor: 0x0403, Product: 0x6001, Interfaces: []string{"ff/ff/ff"}})
+	p.Node("1-4", "1-4:1.0/ttyUSB0/tty/ttyUSB0", "ttyUSB0", slave, unix.Major(rdev), unix.Minor(rdev))
+	p.event()
+	h, err := p.client.Claim(limit(t), api.RolePrinter)
+	require.NoError(t, err)
+	require.Equal(t, api.KindBytes, h.Kind)
+	all := make([]byte, 256)
+	for i := range all {
+		all[i] = byte(i)
+	}
+	_, err = h.File.Write(all)
+	require.NoError(t, err)
+	got := make([]byte, 256)
+	_, err = io.ReadFull(master, got)
+	require.NoError(t, err)
+	require.Equal(t, all, got, "the line is raw")
+	_, err = master.Write(all)
+	require.NoError(t, err)
+	_, err = io.ReadFull(h.File, got)
+	require.NoError(t, err)
+	require.Equal(t, all, got)
+	h.Release()
+	again, err := p.client.Claim(limit(t), api.RolePrinter)
+	require.NoError(t, err)
+	require.NoError(t, master.Close())
+	select {
+	case <-again.Gone:
+	case <-time.After(5 * time.Second):
+		require.FailNow(t, "the end of the line is not told")
+	}
+	again.Release()
+}
+
+// A node that is not the device's is not opened, whatever its name is.
+func TestNodeOfAnotherDevice(t *testing.T) {
+	p := start(t, "printer")
+	_, slave, rdev := pty(t)
+	p.Plug("1-4", usbtest.Device{Vendor: 0x0403, Product: 0x6001, Interfaces: []string{"ff/ff/ff"}})
+	p.Node("1-4", "1-4:1.0/ttyUSB0/tty/ttyUSB0", "ttyUSB0", slave, unix.Major(rdev), unix.Minor(rdev)+77)
+	p.event()
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	_, err := p.client.Claim(ctx, api.RolePrinter)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	list, err := p.client.Devices(limit(t))
+	require.NoError(t, err)
+	require.Equal(t, api.StateError, list[0].State)
+	require.Contains(t, list[0].Reason, "it is not device")
+}
+
+// A73: each service gets the device that it is for, and no other.
+func TestA73WhoMayHaveWhat(t *testing.T) {
+	p := start(t, "scanner")
+	p.plugScanner()
+	for role, kind := range map[string]link.Kind{
+		api.RolePrinter: link.Denied, api.RoleTouch: link.Denied, api.RoleKeyboard: link.Denied,
+		api.RoleHub: link.BadRequest, "": link.BadRequest, "disk": link.BadRequest,
+	} {
+		_, err := p.client.Claim(limit(t), role)
+		require.Equal(t, kind, link.KindOf(err), "%s: %v", role, err)
+	}
+	_, err := start(t, "register").client.Claim(limit(t), api.RoleScanner)
+	require.Equal(t, link.Denied, link.KindOf(err))
+}
+
+// A claimant that dies gives the device back; one that stops waiting leaves no
+// claim behind.
+func TestClaimantsThatLeave(t *testing.T) {
+	p := start(t, "scanner")
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err := p.client.Claim(ctx, api.RoleScanner)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	time.Sleep(50 * time.Millisecond)
+	p.plugScanner()
+	h, err := p.client.Claim(limit(t), api.RoleScanner)
+	require.NoError(t, err)
+	h.Release()
+	<-h.Gone
+	h, err = p.client.Claim(limit(t), api.RoleScanner)
+	require.NoError(t, err)
+	h.Release()
+}
+
+func TestGuardEnds(t *testing.T) {
+	_, err := api.New(filepath.Join(t.TempDir(), "no.sock")).Claim(limit(t), api.RoleScanner)
+	require.Error(t, err)
+}
