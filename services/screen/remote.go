@@ -74,7 +74,8 @@ func (r *remote) work(ctx context.Context) {
 	}
 }
 
-// do asks for an Act. An answer that was lost is asked for again: the register knows the Act by its ID and does it once.
+// do asks for an Act. When the answer was lost, or the journal behind the register did not answer, the same Act is asked for again:
+// the register knows it by its ID and does it once.
 func (r *remote) do(ctx context.Context, a api.Act) event {
 	for try := 1; ; try++ {
 		call, stop := context.WithTimeout(ctx, actTime)
@@ -84,7 +85,7 @@ func (r *remote) do(ctx context.Context, a api.Act) event {
 		switch {
 		case err == nil:
 			return event{view: &v, answered: true}
-		case kind == link.Unknown && try < actTries && ctx.Err() == nil:
+		case (kind == link.Unknown || kind == link.Unavailable) && try < actTries && ctx.Err() == nil:
 			pause(ctx, retryTime)
 			continue
 		}

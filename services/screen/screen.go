@@ -153,7 +153,7 @@ func (l *loop) event(e event) {
 	if e.answered {
 		l.busy = false
 	}
-	if e.failed {
+	if e.failed && (l.v.Message == nil || l.v.Message.Kind != "error") { // else the register says itself what is the matter
 		l.ui.Notice = state.Notice{Ja: "レジに伝わりませんでした。もう一度触れてください。", En: "The register did not get that. Please touch again."}
 		l.notice.Reset(noticeTime)
 	}

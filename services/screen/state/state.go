@@ -54,7 +54,7 @@ func (u UI) English() bool { return u.Lang == English }
 const (
 	MaxCode   = 20 // digits of an article number
 	MaxAmount = 8  // digits of an amount: ¥99,999,999
-	MaxQty    = 4  // digits of a quantity; the register has its own limit
+	MaxQty    = 999
 )
 
 // Selected gives the line that the line keys work on: the touched one, else the last touched by the register, else none.

@@ -160,9 +160,9 @@ func (u UI) quantity(v api.View) (UI, *api.Act) {
 		return u.say("個数を入れてから「数量」に触れてください。", "Type the number of pieces, then touch Qty."), nil
 	}
 	n, err := strconv.Atoi(u.Entry)
-	if err != nil || len(u.Entry) > MaxQty || n == 0 {
+	if err != nil || n < 1 || n > MaxQty {
 		u.Entry = ""
-		return u.say("個数は 1 から 9999 までです。", "The quantity must be from 1 to 9999."), nil
+		return u.say("個数は 1 から 999 までです。", "The quantity must be from 1 to 999."), nil
 	}
 	u.Entry = ""
 	return u, &api.Act{Op: api.OpQuantity, Line: line.ID, Qty: n}

@@ -2,6 +2,7 @@ package view
 
 import (
 	"image"
+	"slices"
 	"strings"
 
 	"github.com/choba-os/choba/drivers/display/list"
@@ -48,6 +49,9 @@ func (d *drawing) message() {
 	if m == nil {
 		return
 	}
+	if _, said := d.aboutReceipt(m.Code); said && slices.Contains([]string{"printer", "reprint?", "drawer"}, m.Code) {
+		return
+	}
 	text := words{m.Text, m.TextEn}.in(d.en)
 	ok := button{state.Ack, wOK, blueKey}
 	switch {
@@ -55,7 +59,7 @@ func (d *drawing) message() {
 		d.toast(text, paint.Note, state.Ack)
 	case m.Kind == "ask" && m.Code == "reprint?":
 		d.ask(paint.Printer, amberPale, amber, d.titleOf(m), text,
-			button{state.Print, wReissue, greyKey}, button{state.Next, wNoReissue, blueKey})
+			button{state.Print, wReissue, greyKey}, button{state.Ack, wNoReissue, blueKey})
 	case m.Kind == "error":
 		d.ask(paint.Warning, redPale, red, d.titleOf(m), text, ok)
 	default:

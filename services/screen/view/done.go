@@ -2,16 +2,30 @@ package view
 
 import (
 	"image"
+	"strings"
 
 	"github.com/choba-os/choba/drivers/display/list"
 	"github.com/choba-os/choba/drivers/display/paint"
+	"github.com/choba-os/choba/services/register/api"
 	"github.com/choba-os/choba/services/screen/state"
 )
 
 // done draws the dialog of a paid sale: the change, and what is known of receipt and drawer.
 func (d *drawing) done() {
 	d.modal()
-	r := d.sheet(640, 612)
+	var says []said
+	for _, s := range []said{d.printSays(), d.drawerSays()} {
+		if s.text != "" {
+			says = append(says, s)
+		}
+	}
+	const w = 640
+	h, lines := 0, make([][]string, len(says))
+	for i, s := range says {
+		lines[i] = d.paragraph(d.b(18), s.text, w-80-36)
+		h += 14 + 26*len(lines[i])
+	}
+	r := d.sheet(w, 388+max(h, 80)+24+92+24)
 	x0, x1 := r.Min.X+40, r.Max.X-40
 	d.heading(x0, r.Min.Y+62, paint.Check, wDone, x1-x0)
 	d.sums(wTotal, Yen(d.v.Total), x0, x1, r.Min.Y+138)
@@ -23,9 +37,14 @@ func (d *drawing) done() {
 	d.Line(d.r(18), b, x0, box.Min.Y+92, list.Left, tealDown)
 	d.Label(Yen(d.v.Change), x1-4, box.Min.Y+75, x1-4-x-20, list.Right, tealDown, d.sizes(digits, 88, 76, 66, 56, 48)...)
 	y := box.Max.Y + 34
-	p, dr := d.printSays(), d.drawerSays()
-	d.status(p, x0, y, x1-x0)
-	d.status(dr, x0, y+38, x1-x0)
+	for i, s := range says {
+		d.Icon(s.icon, x0+12, y, 24, s.c)
+		for _, line := range lines[i] {
+			d.Line(d.b(18), line, x0+36, y, list.Left, s.c)
+			y += 26
+		}
+		y += 14
+	}
 	d.doneKeys(image.Rect(r.Min.X+24, r.Max.Y-24-92, r.Max.X-24, r.Max.Y-24))
 }
 
@@ -34,14 +53,6 @@ type said struct {
 	icon paint.Icon
 	text string
 	c    paint.Color
-}
-
-func (d *drawing) status(s said, x, y, room int) {
-	if s.text == "" {
-		return
-	}
-	d.Icon(s.icon, x+12, y, 24, s.c)
-	d.Name(d.b(18), s.text, x+36, y, room-36, list.Left, s.c)
 }
 
 // more prefers the register's own sentence, which may say why.
@@ -53,32 +64,67 @@ func (d *drawing) more(w words, text, textEn string) string {
 	return w.in(d.en)
 }
 
+// aboutReceipt tells whether the register's message says something about this sale's receipt or drawer that the dialog of the paid
+// sale says in its place, and does not hide behind another dialog.
+func (d *drawing) aboutReceipt(code string) (string, bool) {
+	m := d.v.Message
+	if d.v.Phase != api.PhaseDone || m == nil || m.Code != code || code != "drawer" && !strings.Contains(m.Text, d.v.Receipt) {
+		return "", false
+	}
+	return words{m.Text, m.TextEn}.in(d.en), true
+}
+
 func (d *drawing) printSays() said {
 	p := d.v.Print
 	switch p.State {
 	case "printing":
-		return said{paint.Hourglass, wPrinting.in(d.en), ink2}
+		s := said{paint.Hourglass, d.more(wPrinting, p.Text, p.TextEn), ink2}
+		if d.device("printer").State != "ready" {
+			s.icon, s.c = paint.Warning, amber
+		}
+		return s
 	case "done":
-		return said{paint.Printer, wPrinted.in(d.en), teal}
+		return said{paint.Printer, d.more(wPrinted, p.Text, p.TextEn), teal}
 	case "not-done":
+		if text, ok := d.aboutReceipt("printer"); ok {
+			return said{paint.Warning, text, red}
+		}
 		return said{paint.Warning, d.more(wNotPrinted, p.Text, p.TextEn), red}
 	case "unknown":
+		if text, ok := d.aboutReceipt("reprint?"); ok {
+			return said{paint.Warning, text, amber}
+		}
 		return said{paint.Warning, d.more(wPrintAsk, p.Text, p.TextEn), amber}
 	}
 	return said{}
+}
+
+// device finds the device of a role; one that the register does not name is taken for ready.
+func (d *drawing) device(role string) api.Device {
+	for _, dev := range d.v.Devices {
+		if dev.Role == role {
+			return dev
+		}
+	}
+	return api.Device{Role: role, State: "ready"}
 }
 
 func (d *drawing) drawerSays() said {
 	s := d.v.Drawer
 	switch s.State {
 	case "opening":
-		return said{paint.Hourglass, wDrawerOpens.in(d.en), ink2}
+		return said{paint.Hourglass, d.more(wDrawerOpens, s.Text, s.TextEn), ink2}
 	case "opened":
-		return said{paint.Drawer, wDrawerOpen.in(d.en), teal}
-	case "failed":
-		return said{paint.Warning, d.more(wDrawerShut, s.Text, s.TextEn), red}
-	case "unknown":
-		return said{paint.Warning, d.more(wDrawerAsk, s.Text, s.TextEn), amber}
+		return said{paint.Drawer, d.more(wDrawerOpen, s.Text, s.TextEn), teal}
+	case "failed", "unknown":
+		w, c := wDrawerShut, red
+		if s.State == "unknown" {
+			w, c = wDrawerAsk, amber
+		}
+		if text, ok := d.aboutReceipt("drawer"); ok {
+			return said{paint.Warning, text, c}
+		}
+		return said{paint.Warning, d.more(w, s.Text, s.TextEn), c}
 	}
 	return said{}
 }
@@ -86,12 +132,12 @@ func (d *drawing) drawerSays() said {
 // doneKeys draws what can be done next: print (again), open the drawer when it did not, go on.
 func (d *drawing) doneKeys(r image.Rectangle) {
 	at := grid(r, 2, 1)
-	print, next, c := wReprint, wNext, greyKey
+	print, next, c := wPrint, wNext, greyKey
 	switch d.v.Print.State {
 	case "printing":
 		print, c = wPrinting, offKey
-	case "not-done":
-		print = wPrintRetry
+	case "done":
+		print = wReprint
 	case "unknown":
 		print, next = wReissue, wNoReissue
 	}

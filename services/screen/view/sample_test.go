@@ -144,6 +144,12 @@ func samples() []sample {
 	failed := done()
 	failed.Drawer = api.DrawerState{State: "failed"}
 	failed.Print = api.PrintState{State: "not-done", Text: "用紙がありません。", TextEn: "Out of paper."}
+	said := message(done(), "ask", "reprint?", "No.000482のレシートが印刷されたか分かりません。出ていなければ再発行してください。", "Receipt No. 000482 may or may not be printed. If it is missing, print a copy.")
+	said.Print = unknown.Print
+	jam := message(failed, "warning", "printer", "No.000482のレシートを印刷できませんでした。プリンタを確かめて「レシート印刷」を押してください。", "Receipt No. 000482 was not printed. Check the printer and press Print receipt.")
+	waits := done()
+	waits.Print = api.PrintState{State: "printing", Text: "用紙がありません", TextEn: "Out of paper"}
+	waits.Devices = []api.Device{{Role: "printer", State: "error"}}
 	exact := done()
 	exact.Paid, exact.Change, exact.Print.State = exact.Total, 0, "printing"
 	rich := dear()
@@ -176,10 +182,13 @@ func samples() []sample {
 		{"exact", exact, state.UI{}},
 		{"unknown", unknown, state.UI{}},
 		{"failed", failed, state.UI{}},
+		{"said", said, state.UI{}},
+		{"jam", jam, state.UI{}},
+		{"waits", waits, state.UI{}},
 		{"dear-done", rich, state.UI{}},
 		{"unknown-code", message(sale(), "warning", "unknown-code", "4999999999996 は登録されていません。商品をもう一度確かめてください。", "4999999999996 is not in the catalogue. Please check the item."), state.UI{}},
 		{"journal", message(sale(), "error", "journal", "記録に書き込めないため、会計を始められません。電源を切らずに、少し待ってからもう一度お試しください。", "The journal cannot be written, so the payment was not started. Do not switch off; wait a moment and try again."), state.UI{}},
-		{"reprint", message(done(), "ask", "reprint?", "レシートが最後まで出たか分かりません。再発行すると「再発行」と印字されます。", "It is not known whether the receipt came out. A copy is marked as such."), state.UI{}},
+		{"reprint", message(base(), "ask", "reprint?", "レシートが最後まで出たか分かりません。再発行すると「再発行」と印字されます。", "It is not known whether the receipt came out. A copy is marked as such."), state.UI{}},
 		{"info", message(sale(), "info", "interrupted", "停電前の取引を復元しました。続けて登録できます。", "The sale from before the power cut was restored. You can go on."), state.UI{}},
 	}
 }

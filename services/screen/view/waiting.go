@@ -44,7 +44,7 @@ func (d *drawing) reasons() []said {
 	if d.ui.Away {
 		return nil
 	}
-	if m := d.v.Message; m != nil {
+	if m := d.v.Message; m != nil && m.Kind != "info" {
 		out = append(out, said{paint.Warning, words{m.Text, m.TextEn}.in(d.en), amber})
 	}
 	for _, dev := range d.v.Devices {

@@ -87,8 +87,8 @@ var (
 	wDone        = words{"お会計完了", "Payment complete"}
 	wCashGot     = words{"お預り", "Cash received"}
 	wNext        = words{"次のお客様", "Next customer"}
-	wReprint     = words{"レシート再発行", "Print again"}
-	wPrintRetry  = words{"もう一度印刷する", "Try printing again"}
+	wPrint       = words{"レシート印刷", "Print receipt"}
+	wReprint     = words{"レシート再発行", "Print a copy"}
 	wPrinting    = words{"レシート印刷中", "Printing"}
 	wPrinted     = words{"レシート印刷済み", "Receipt printed"}
 	wNotPrinted  = words{"レシートを印刷できません", "Receipt not printed"}
