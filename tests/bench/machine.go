@@ -91,6 +91,9 @@ func or(v, def int) int {
 
 func (m *Machine) path(name string) string { return filepath.Join(m.cfg.Dir, name) }
 
+// Dir is the machine's folder.
+func (m *Machine) Dir() string { return m.cfg.Dir }
+
 // USB is the path of the socket of port n, for usbredir devices.
 func (m *Machine) USB(n int) string { return m.path(fmt.Sprintf("usb%d.sock", n)) }
 

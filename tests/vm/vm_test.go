@@ -102,6 +102,11 @@ func copyDisk(t *testing.T) *flashed {
 	path := filepath.Join(short(t), "disk.img")
 	b, err := exec.Command("cp", "--sparse=always", filepath.Join(out, "disk.img"), path).CombinedOutput()
 	require.NoError(t, err, "%s", b)
+	return open(t, path)
+}
+
+// open reads the partition table of a disk.
+func open(t *testing.T, path string) *flashed {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	require.NoError(t, err)
 	t.Cleanup(func() { f.Close() })
