@@ -28,7 +28,7 @@ type Scanner struct {
 // NewScanner reads r from the offset from, where a commit begins, up to size.
 func NewScanner(r io.ReaderAt, from, size int64) *Scanner {
 	in := io.NewSectionReader(r, from, max(0, size-from))
-	return &Scanner{in: bufio.NewReaderSize(in, 2*MaxRecord), at: from, begin: from}
+	return &Scanner{in: bufio.NewReaderSize(in, int(min(2*MaxRecord, in.Size()+HeadBytes))), at: from, begin: from}
 }
 
 // Next gives the next record and its offset. The body is valid until the next call. io.EOF means that zeros or the
@@ -49,7 +49,7 @@ func (s *Scanner) Next() (Record, int64, error) {
 		return Record{}, s.at, &Damage{s.at, cause}
 	}
 	whole, err := s.in.Peek(HeadBytes + length)
-	if err != nil && err != io.EOF {
+	if err != nil && err != io.EOF && err != bufio.ErrBufferFull { // the buffer holds all of a file that is short
 		return Record{}, s.at, fmt.Errorf("reading at byte %d: %w", s.at, err)
 	}
 	r, cause := Parse(whole)
@@ -95,7 +95,7 @@ func Find(r io.ReaderAt, from, size int64) (begin, at, end int64, ok bool, err e
 
 // Blank gives the offset behind the last byte from from on that is not zero, or from when all are.
 func Blank(r io.ReaderAt, from, size int64) (int64, error) {
-	buf, last := make([]byte, 256<<10), from
+	buf, last := make([]byte, max(0, min(256<<10, size-from))), from
 	for at := from; at < size; {
 		n := min(int64(len(buf)), size-at)
 		if _, err := r.ReadAt(buf[:n], at); err != nil {

@@ -241,6 +241,10 @@ func survive(t testing.TB, r *running, acked int, where string) int {
 		}
 	}
 	require.GreaterOrEqual(t, n, acked, where)
+	for seq := range r.Size() {
+		_, err := r.Prove(seq) // the list of hashes has no hole either
+		require.NoError(t, err, where)
+	}
 	v, err := entry.Event{Kind: "sale.after"}.Normal()
 	require.NoError(t, err)
 	got, err := r.Append(context.Background(), "register", v)

@@ -53,7 +53,7 @@ func (l *hashList) seek(entry uint64) {
 		return
 	}
 	l.at = tree.Count(entry)
-	l.in = bufio.NewReaderSize(io.NewSectionReader(l.file, l.at*tlog.HashSize, 1<<62), 256<<10)
+	l.in = bufio.NewReaderSize(io.NewSectionReader(l.file, l.at*tlog.HashSize, 1<<62), 32<<10)
 }
 
 // compare takes the hashes that an entry adds.
