@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/choba-os/choba/image/bootimage"
 	"github.com/choba-os/choba/image/disk"
 	"github.com/choba-os/choba/image/firmware"
@@ -37,11 +39,33 @@ func (c config) build(ctx context.Context) error {
 	if c.probe {
 		fmt.Fprintln(c.log, "image: TEST IMAGE with the probe inside; it is not for any register")
 	}
+	unlock, err := lock(c.out)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	start := time.Now()
-	for _, s := range []struct {
-		name string
-		run  func(context.Context) (string, error)
-	}{
+	for _, s := range j.steps() {
+		began := time.Now()
+		said, err := s.run(ctx)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		fmt.Fprintf(c.log, "image: %-18s %6.1f s  %s\n", s.name, time.Since(began).Seconds(), said)
+	}
+	fmt.Fprintf(c.log, "image: done in %.1f s, results in %s\n", time.Since(start).Seconds(), c.out)
+	return cache{c.cache}.prune()
+}
+
+// step is one part of the build: what it did, in a few words.
+type step struct {
+	name string
+	run  func(context.Context) (said string, err error)
+}
+
+// steps are all of them, in their order.
+func (j *job) steps() []step {
+	return []step{
 		{"keys", j.stepKeys},
 		{"programs", j.stepPrograms},
 		{"boot image", j.stepBoot},
@@ -52,16 +76,26 @@ func (c config) build(ctx context.Context) error {
 		{"bundle", j.stepBundle},
 		{"disk", j.stepDisk},
 		{"firmware variables", j.stepFirmware},
-	} {
-		began := time.Now()
-		said, err := s.run(ctx)
-		if err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
-		}
-		fmt.Fprintf(c.log, "image: %-18s %6.1f s  %s\n", s.name, time.Since(began).Seconds(), said)
 	}
-	fmt.Fprintf(c.log, "image: done in %.1f s, results in %s\n", time.Since(start).Seconds(), c.out)
-	return cache{c.cache}.prune()
+}
+
+// lock makes a second build with the same results folder wait for the first.
+func lock(dir string) (unlock func(), err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(filepath.Join(dir, ".lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	for err = unix.EINTR; err == unix.EINTR; {
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("waiting for another build in %s: %w", dir, err)
+	}
+	return func() { f.Close() }, nil
 }
 
 func (j *job) stepKeys(context.Context) (said string, err error) {
