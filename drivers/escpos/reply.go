@@ -57,8 +57,9 @@ type Reply struct {
 }
 
 // Parser takes a printer's bytes as they come, one at a time if need be. A byte
-// that does not fit ends what was begun, counts as junk, and is looked at again
-// as the first of something new: a lost byte costs one reply, not the line.
+// that does not fit ends what was begun, which is junk then, and is looked at
+// again as the first of something new: a lost byte costs one reply, not the
+// line.
 //
 // Known hole: the three last bytes of an automatic status look like any byte
 // with bits 4 and 7 clear, so a status that lost a byte may swallow the first
@@ -83,11 +84,7 @@ func (p *Parser) one(c byte, fn func(Reply)) {
 		return
 	}
 	if !p.fits(c) {
-		for _, j := range p.held {
-			fn(Reply{Kind: Junk, Byte: j})
-		}
-		p.held = p.held[:0]
-		p.first(c, fn)
+		p.again(c, fn)
 		return
 	}
 	p.held = append(p.held, c)
@@ -95,6 +92,23 @@ func (p *Parser) one(c byte, fn func(Reply)) {
 		p.held = p.held[:0]
 		fn(r)
 	}
+}
+
+// again gives up what was begun. A mark may have begun inside of it: a lost one
+// makes a job unknown, so it is looked for. A status is not: bytes of a text
+// could pass for one, and the next one comes soon.
+func (p *Parser) again(c byte, fn func(Reply)) {
+	rest := append([]byte(nil), p.held[1:]...)
+	fn(Reply{Kind: Junk, Byte: p.held[0]})
+	p.held = p.held[:0]
+	for len(rest) > 0 && rest[0] != headBlock {
+		fn(Reply{Kind: Junk, Byte: rest[0]})
+		rest = rest[1:]
+	}
+	for _, b := range rest {
+		p.one(b, fn)
+	}
+	p.one(c, fn)
 }
 
 const (

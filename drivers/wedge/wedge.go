@@ -22,7 +22,7 @@ const Longest = 128
 // typed is no code. Of a new scanner nothing is known; most send one.
 const (
 	gapBare   = 50 * time.Millisecond
-	gapNew    = 250 * time.Millisecond
+	gapNew    = 700 * time.Millisecond
 	gapEnding = 500 * time.Millisecond
 )
 
