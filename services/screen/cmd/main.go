@@ -1,4 +1,7 @@
 // Command screen shows the register on its screens and takes what fingers do to them.
+//
+// It is not the loop (package screen) and not the picture (package view). Rule that keeps it small: it only joins the parts that touch
+// the machine: display cards, the port guard, the register's socket and init's life line.
 package main
 
 import (

@@ -10,6 +10,20 @@ import (
 	"github.com/choba-os/choba/services/screen/state"
 )
 
+// The dialog of a paid sale has always the same size, so that its keys do not move when the printer has something to say.
+const (
+	doneW = 640
+	doneH = 630
+	sumsH = 362 // title, sums and change
+)
+
+// Paid is the part of the screen, in pixels, that shows a paid sale's sums and change, and nothing of the devices.
+func Paid(w, h int) image.Rectangle {
+	all := plan(w, h, 0).all
+	r := paint.Rect((all.Dx()-doneW)/2, (all.Dy()-doneH)/2, doneW, sumsH)
+	return list.New(scale(w, h)).Pixels(r.Inset(2))
+}
+
 // done draws the dialog of a paid sale: the change, and what is known of receipt and drawer.
 func (d *drawing) done() {
 	d.modal()
@@ -19,31 +33,30 @@ func (d *drawing) done() {
 			says = append(says, s)
 		}
 	}
-	const w = 640
-	h, lines := 0, make([][]string, len(says))
+	lines := make([][]string, len(says))
 	for i, s := range says {
-		lines[i] = d.paragraph(d.b(18), s.text, w-80-36)
-		h += 14 + 26*len(lines[i])
+		lines[i] = d.paragraph(d.b(18), s.text, doneW-80-36)
+		lines[i] = lines[i][:min(len(lines[i]), 2)]
 	}
-	r := d.sheet(w, 388+max(h, 80)+24+92+24)
+	r := d.sheet(doneW, doneH)
 	x0, x1 := r.Min.X+40, r.Max.X-40
 	d.heading(x0, r.Min.Y+62, paint.Check, wDone, x1-x0)
 	d.sums(wTotal, Yen(d.v.Total), x0, x1, r.Min.Y+138)
 	d.sums(wCashGot, Yen(d.v.Paid), x0, x1, r.Min.Y+180)
-	box := image.Rect(r.Min.X+24, r.Min.Y+212, r.Max.X-24, r.Min.Y+212+150)
+	box := image.Rect(r.Min.X+24, r.Min.Y+212, r.Max.X-24, r.Min.Y+sumsH)
 	d.Round(box, 16, tealPale)
 	a, b := wChange.pair(d.en)
 	x := d.Line(d.b(28), a, x0, box.Min.Y+56, list.Left, tealDown)
 	d.Line(d.r(18), b, x0, box.Min.Y+92, list.Left, tealDown)
 	d.Label(Yen(d.v.Change), x1-4, box.Min.Y+75, x1-4-x-20, list.Right, tealDown, d.sizes(digits, 88, 76, 66, 56, 48)...)
-	y := box.Max.Y + 34
+	y := box.Max.Y + 30
 	for i, s := range says {
 		d.Icon(s.icon, x0+12, y, 24, s.c)
 		for _, line := range lines[i] {
 			d.Line(d.b(18), line, x0+36, y, list.Left, s.c)
 			y += 26
 		}
-		y += 14
+		y += 12
 	}
 	d.doneKeys(image.Rect(r.Min.X+24, r.Max.Y-24-92, r.Max.X-24, r.Max.Y-24))
 }

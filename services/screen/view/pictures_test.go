@@ -97,3 +97,28 @@ func FuzzDraw(f *testing.F) {
 }
 
 func abs(n int) int { return max(n, -(n + 1)) }
+
+// The part that Paid names looks the same whatever became of receipt and drawer.
+func TestPaidIsFreeOfDevices(t *testing.T) {
+	for _, size := range sizes() {
+		w, h := size[0], size[1]
+		var first *image.RGBA
+		for _, s := range samples() {
+			if s.v.Phase != api.PhaseDone || s.v.Paid != 10000 {
+				continue
+			}
+			m, err := view.Render(s.v, s.ui, w, h)
+			require.NoError(t, err)
+			part := m.SubImage(view.Paid(w, h)).(*image.RGBA)
+			if first == nil {
+				first = part
+			}
+			for y := part.Rect.Min.Y; y < part.Rect.Max.Y; y++ {
+				a, b := first.PixOffset(first.Rect.Min.X, y), part.PixOffset(part.Rect.Min.X, y)
+				n := 4 * part.Rect.Dx()
+				require.True(t, string(first.Pix[a:a+n]) == string(part.Pix[b:b+n]), "%s, row %d", s.name, y)
+			}
+		}
+		require.NotNil(t, first)
+	}
+}

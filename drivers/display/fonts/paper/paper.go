@@ -1,7 +1,7 @@
 // Package paper is the typeface of receipts: BIZ UDGothic, regular and bold, where every Japanese character is one em wide and every
 // Latin one half of it, as printers have it. SIL Open Font License 1.1, see ../OFL.txt.
 //
-// It holds two files and nothing else; ../gen makes them.
+// It is no font library and knows no sizes. Rule that keeps it small: it holds two files, which ../gen makes, and nothing else.
 package paper
 
 import (

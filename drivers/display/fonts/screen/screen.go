@@ -1,7 +1,7 @@
 // Package screen is the typeface of the register's screens: BIZ UDPGothic, regular and bold, cut to Latin, JIS X 0208 and the
 // characters that Windows code page 932 adds. SIL Open Font License 1.1, see ../OFL.txt.
 //
-// It holds two files and nothing else; ../gen makes them. Its digits differ in width: amounts want text.Style.Tabular.
+// It is no font library and knows no sizes. Rule that keeps it small: it holds two files, which ../gen makes, and nothing else. Its digits differ in width: amounts want text.Style.Tabular.
 package screen
 
 import (
