@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/choba-os/choba/services/register/api"
+	"github.com/choba-os/choba/services/screen/view"
 	"github.com/choba-os/choba/tests/bench"
 	"github.com/choba-os/choba/tests/bench/wedge"
 )
@@ -92,7 +93,7 @@ func TestSale(t *testing.T) {
 
 // changeOnly is the dialog without the lines that tell of the devices, which
 // the mirror has not got.
-func changeOnly(m *mirror) image.Rectangle { return image.Rect(340, 150, 940, 530) }
+func changeOnly(*mirror) image.Rectangle { return view.Paid(width, height) }
 
 // A device that the policy does not name stays off, and it is recorded (A25, A41, A63).
 func strangers(t *testing.T, r *bench.Register) {
