@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/choba-os/choba/drivers/display/list"
 	"github.com/choba-os/choba/drivers/display/paint"
 	"github.com/choba-os/choba/drivers/input"
 	"github.com/choba-os/choba/services/link"
@@ -153,6 +154,7 @@ type bench struct {
 	t       *testing.T
 	reg     *register
 	out     *output
+	second  *output
 	touches chan input.Touch
 	life    *life
 	painted chan struct{}
@@ -163,7 +165,7 @@ type bench struct {
 func start(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{
-		t: t, reg: &register{v: sale(), seen: map[string]bool{}, watch: map[chan api.View]bool{}}, out: &output{},
+		t: t, reg: &register{v: sale(), seen: map[string]bool{}, watch: map[chan api.View]bool{}}, out: &output{}, second: &output{},
 		touches: make(chan input.Touch), life: &life{}, painted: make(chan struct{}), socket: filepath.Join(t.TempDir(), "r.sock"),
 	}
 	log := logrus.New()
@@ -172,7 +174,7 @@ func start(t *testing.T) *bench {
 	end := make(chan error)
 	go func() {
 		end <- screen.Run(ctx, screen.Config{
-			Register: api.New(b.socket), Outputs: []screen.Output{b.out}, Touches: b.touches, Life: b.life, Session: "test",
+			Register: api.New(b.socket), Outputs: []screen.Output{b.out, b.second}, Touches: b.touches, Life: b.life, Session: "test",
 			Painted: func() { close(b.painted) }, Log: log.WithField("service", "screen"),
 		})
 	}()
@@ -276,4 +278,55 @@ func TestTypingWorksWhenTheFingerComesDown(t *testing.T) {
 	require.Equal(t, api.Act{ID: "test-1", Op: api.OpQuantity, Line: 2, Qty: 3, Lang: "ja"}, b.reg.asked()[0])
 	b.tap(sale(), view.UI{}, state.TenderKey+"qr")
 	b.shows(sale(), view.UI{Notice: state.Notice{Ja: "「QR決済」は、このレジではまだ使えません。", En: "QR cannot be used at this register yet."}}, "why not")
+}
+
+func TestDraggingMovesTheList(t *testing.T) {
+	b := start(t)
+	v := sale()
+	for i := range 60 {
+		v.Lines = append(v.Lines, api.Line{ID: 100 + i, Name: "商品", Code: "4901234567894", Qty: 1, Unit: 10, Amount: 10})
+	}
+	b.reg.v = v
+	defer b.reg.serve(t, b.socket)()
+	b.shows(v, view.UI{}, "the line that was touched last")
+	first, _ := view.UI{}.Window(v, view.Rows(1280, 800, 2))
+	x, y, row := 0.2, 0.5, view.RowHeight(1280, 800)/800
+	b.touches <- input.Touch{Phase: input.Down, X: x, Y: y}
+	b.touches <- input.Touch{Phase: input.Move, X: x, Y: y - 5*row}
+	b.touches <- input.Touch{Phase: input.Up, X: x, Y: y - 5*row}
+	b.shows(v, view.UI{Pinned: true, Top: first + 5}, "five lines further")
+	require.Empty(t, b.reg.asked(), "dragging asks for nothing")
+	// a finger that leaves its place, or is cancelled, does nothing
+	b.touches <- input.Touch{Phase: input.Down, X: 0.95, Y: 0.95}
+	b.touches <- input.Touch{Phase: input.Move, X: 0.95, Y: 0.1}
+	b.touches <- input.Touch{Phase: input.Up, X: 0.95, Y: 0.1}
+	b.touches <- input.Touch{Phase: input.Down, X: 0.95, Y: 0.95}
+	b.touches <- input.Touch{Phase: input.Cancel}
+	b.shows(v, view.UI{Pinned: true, Top: first + 5}, "as before")
+	require.Empty(t, b.reg.asked())
+}
+
+// A24: the customer's display shows the goods and the total, and nothing that is the shop's alone.
+func TestSecondScreenIsTheCustomers(t *testing.T) {
+	b := start(t)
+	v := sale()
+	v.Message = &api.Message{Kind: "error", Code: "journal", Text: "店内の知らせ", TextEn: "for the shop", At: v.Now}
+	b.reg.v = v
+	defer b.reg.serve(t, b.socket)()
+	theme, err := view.NewTheme(1280, 800)
+	require.NoError(t, err)
+	pic := view.Customer(theme, v, view.UI{}, 1280, 800)
+	p := list.NewPainter(1280, 800)
+	p.Paint(pic)
+	want := p.Canvas().Image()
+	require.Eventually(t, func() bool {
+		b.second.mu.Lock()
+		defer b.second.mu.Unlock()
+		return b.second.last != nil && string(b.second.last.Pix) == string(want.Pix)
+	}, 10*time.Second, 20*time.Millisecond)
+	for _, o := range pic.Ops {
+		require.NotContains(t, o.Text, "店内")
+		require.NotContains(t, o.Text, v.Lines[0].Code)
+	}
+	require.Empty(t, pic.Hits)
 }

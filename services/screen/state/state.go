@@ -107,12 +107,23 @@ func (u UI) Follow(prev, next api.View) UI {
 		if u.Panel == CancelPanel {
 			u.Panel = NoPanel
 		}
-		// what was typed before "cash" is the amount received; any other change of phase makes it void
-		if next.Phase != api.PhaseTender || len(u.Entry) > MaxAmount {
+		if !keepsEntry(prev.Phase, next.Phase, len(u.Entry)) {
 			u.Entry = ""
 		}
 	}
 	return u
+}
+
+// keepsEntry: what was typed before "cash" is the amount received, and what was typed before the first article may be its quantity; any
+// other change of phase makes it void.
+func keepsEntry(prev, next api.Phase, digits int) bool {
+	switch next {
+	case api.PhaseTender:
+		return digits <= MaxAmount
+	case api.PhaseSale:
+		return prev == api.PhaseIdle
+	}
+	return false
 }
 
 func lastID(v api.View) int {

@@ -161,6 +161,10 @@ func TestFollow(t *testing.T) {
 	require.Equal(t, state.UI{Entry: "5000", Line: 11, Lang: state.English}, got, "what was typed is the amount")
 	got = state.UI{Entry: "490123456"}.Follow(sale(), in(api.PhaseTender))
 	require.Empty(t, got.Entry, "a code is no amount")
+	got = state.UI{Entry: "3"}.Follow(in(api.PhaseIdle), sale())
+	require.Equal(t, "3", got.Entry, "typed while the first article was scanned")
+	got = state.UI{Entry: "3000"}.Follow(in(api.PhaseTender), sale())
+	require.Empty(t, got.Entry, "an amount is no quantity")
 	got = open.Follow(in(api.PhaseTender), in(api.PhaseDone))
 	require.Empty(t, got.Entry)
 }
