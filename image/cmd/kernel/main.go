@@ -1,6 +1,10 @@
 // Command kernel builds the kernel ahead of an image, so that the long first
-// build can run by itself, and says how large it became. It signs nothing and
-// leaves nothing in out/: the image command takes the objects from the cache.
+// build can run by itself, and says how large it became.
+//
+// It is not needed for an image (the image command builds the same kernel when
+// the cache lacks it), it signs nothing and leaves nothing in out/.
+//
+// The rule that keeps it small: all it can do is in image/kernel.
 package main
 
 import (
