@@ -40,7 +40,7 @@ func (m *machine) plan() plan.Plan {
 		step(plan.Needed, "start the services that keep no data", m.startDataless),
 		step(plan.Needed, "open the data partition, or make it at the first boot", m.openData),
 		step(plan.Needed, "make the services' data folders", m.makeFolders),
-		step(plan.Needed, "give up all rights that are not needed any more", m.giveUpRights),
 		step(plan.Needed, "start the other services", m.startAll),
+		step(plan.Needed, "give up all rights that are not needed any more", m.giveUpRights),
 	)
 }

@@ -160,7 +160,10 @@ func (m *machine) listenForRefusals() error {
 		return err
 	}
 	go func() {
-		err := r.Run(context.Background(), func(x audit.Refusal) { m.journal.Add("exec.refused", x) })
+		err := r.Run(context.Background(), func(x audit.Refusal) {
+			m.console.Say("refused to execute %s for %s (process %d)", x.Path, x.Process, x.PID)
+			m.journal.Add("exec.refused", x)
+		})
 		m.console.Say("%v", err)
 	}()
 	return nil

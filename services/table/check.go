@@ -4,16 +4,35 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 )
 
-var (
-	nameForm = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}$`)
-	kindForm = regexp.MustCompile(`^([a-z][a-z0-9-]*\.)+$`)
-	argForm  = regexp.MustCompile(`^[A-Za-z0-9=/._-]{1,64}$`)
+const (
+	lower  = "abcdefghijklmnopqrstuvwxyz"
+	digits = "0123456789"
 )
+
+// made says whether s has from one to most letters, all of these. (Written out because every process of a register
+// reads the table when it starts, and compiled expressions would cost each of them time.)
+func made(s string, most int, of string) bool {
+	return s != "" && len(s) <= most && strings.IndexFunc(s, func(r rune) bool { return !strings.ContainsRune(of, r) }) < 0
+}
+
+func isName(s string) bool {
+	return made(s, 31, lower+digits+"-") && strings.Contains(lower, s[:1])
+}
+
+// isPrefix: words that each end in a full stop.
+func isPrefix(s string) bool {
+	rest, ok := strings.CutSuffix(s, ".")
+	for word := range strings.SplitSeq(rest, ".") {
+		ok = ok && isName(word)
+	}
+	return ok
+}
+
+func isArgument(s string) bool { return made(s, 64, lower+strings.ToUpper(lower)+digits+"=/._-") }
 
 // Groups are the system call groups that a row may ask for beyond the common list; init/confine says what is in them.
 func Groups() []string { return []string{"drm", "exec", "input", "netlink", "serial"} }
@@ -75,7 +94,7 @@ func checkCallers(r Row, at int, names map[string]int) error {
 			return fmt.Errorf("kinds for %q, which is no caller", c)
 		}
 		for _, p := range prefixes {
-			if !kindForm.MatchString(p) {
+			if !isPrefix(p) {
 				return fmt.Errorf("kind prefix %q for %q", p, c)
 			}
 		}
@@ -105,7 +124,7 @@ func checkGuard(rows []Row) error {
 
 func checkRow(r Row) error {
 	switch {
-	case !nameForm.MatchString(r.Name) || r.Name == Init:
+	case !isName(r.Name) || r.Name == Init:
 		return errors.New("not a service name")
 	case !under(r.Binary, "/svc"):
 		return fmt.Errorf("binary %q is not under /svc", r.Binary)
@@ -123,7 +142,7 @@ func checkRow(r Row) error {
 		return errors.New("a list is too long")
 	}
 	for _, a := range r.Args {
-		if !argForm.MatchString(a) {
+		if !isArgument(a) {
 			return fmt.Errorf("argument %q", a)
 		}
 	}
@@ -160,7 +179,7 @@ func wide(pattern string) bool {
 
 // under says whether p is a plain name right below dir.
 func under(p, dir string) bool {
-	return clean(p) && path.Dir(p) == dir && nameForm.MatchString(path.Base(p))
+	return clean(p) && path.Dir(p) == dir && isName(path.Base(p))
 }
 
 func inside(p, dir string) bool { return p == dir || strings.HasPrefix(p, dir+"/") }
