@@ -140,21 +140,25 @@ func (p *pipe) some(b []byte) (int, error) {
 }
 
 // Close throws away what the line has not taken yet: a printer that is switched
-// off would keep it, and the caller, for half a minute.
+// off would keep it, and the caller, for half a minute. A Write that still
+// waits after writerIn stays behind in the kernel until the device leaves; it
+// keeps the old file, writes nothing more, and fails then.
 func (p *pipe) Close() error {
 	if p.closed.Swap(true) {
 		return nil
 	}
-	for {
+	for end := time.Now().Add(writerIn); time.Now().Before(end); time.Sleep(writerPoll) {
 		_ = p.p.ResetOutputBuffer() // a line that is gone has none
 		if p.writing.TryLock() {
+			defer p.writing.Unlock()
 			break
 		}
-		time.Sleep(writerPoll)
 	}
-	defer p.writing.Unlock()
 	return p.p.Close()
 }
 
-// writerPoll is how often Close looks whether a blocked Write has ended.
-const writerPoll = 5 * time.Millisecond
+// How long Close looks, and how often, whether a Write that waits has ended.
+const (
+	writerIn   = 500 * time.Millisecond
+	writerPoll = 5 * time.Millisecond
+)

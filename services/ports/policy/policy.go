@@ -1,6 +1,6 @@
 // Package policy says which devices a register may have, and what each is for.
 //
-// It opens and reads nothing. The policy is one file in the verified image
+// It is not the guard: it opens and reads nothing. The policy is one file in the verified image
 // (/etc/choba/ports.json), so its signature is the image's; a device that is on
 // no row stays off. The rule that keeps it small: a row can only allow, it
 // allows one thing, and all that it names must match.

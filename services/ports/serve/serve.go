@@ -1,6 +1,6 @@
 // Package serve answers the callers of the port guard.
 //
-// It decides nothing about devices. The rule that keeps it small: one handler
+// It is not the guard and decides nothing about devices. The rule that keeps it small: one handler
 // for each path of the api, and the table of who may have which role.
 package serve
 

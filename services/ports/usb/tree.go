@@ -1,7 +1,7 @@
 // Package usb reads the USB devices that the kernel sees out of sysfs, switches
 // them on and off, and finds their nodes.
 //
-// It judges nothing and keeps nothing. The rule that keeps it small: one look at
+// It is not a driver; it judges nothing and keeps nothing. The rule that keeps it small: one look at
 // the tree, one answer; a device is known by its place and its number on the
 // bus, never by the name of a node. Where the tree and /dev are is a parameter.
 package usb

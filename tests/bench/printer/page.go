@@ -22,6 +22,10 @@ type Paper struct {
 	Image *image.Gray
 }
 
+// headGap is the white that the next piece begins with: the knife is above the
+// head. (A real printer's gap is larger; nobody wants to look at it.)
+const headGap = 16
+
 const (
 	paperWidth  = 576
 	paperStride = paperWidth / 8
@@ -55,7 +59,7 @@ type page struct {
 }
 
 func newPage(font escpos.Font) page {
-	g := page{font: font}
+	g := page{font: font, rows: make([]byte, paperStride*headGap)}
 	g.reset()
 	return g
 }
@@ -230,7 +234,7 @@ func (g *page) paper() Paper {
 func (g *page) tear(number int) Paper {
 	p := g.paper()
 	p.Number = number
-	g.rows = nil
+	g.rows = make([]byte, paperStride*headGap)
 	g.text.Reset()
 	return p
 }
