@@ -29,6 +29,16 @@ func sample(t *testing.T, c config, pkg string) string {
 	return path
 }
 
+// bootStub has what a kernel's setup header says of its version, and no more.
+func bootStub() []byte {
+	b := make([]byte, 0x400)
+	copy(b, "MZ")
+	copy(b[0x202:], "HdrS")
+	b[0x20f] = 1
+	copy(b[0x300:], "6.12.0 (choba) #1")
+	return b
+}
+
 // testJob is a build whose programs are all one small one and whose boot image is a
 // few bytes, so that everything else is real and quick.
 func testJob(t *testing.T, keys string, args ...string) *job {
@@ -40,7 +50,7 @@ func testJob(t *testing.T, keys string, args ...string) *job {
 	dir := t.TempDir()
 	c, err := configure(append([]string{"-root", root, "-out", filepath.Join(dir, "out"), "-cache", filepath.Join(dir, "cache"), "-keys", keys}, args...), io.Discard)
 	require.NoError(t, err)
-	j := &job{config: c, programs: map[string]string{}, boot: []byte("MZ boot image")}
+	j := &job{config: c, programs: map[string]string{}, boot: bootStub()}
 	small := sample(t, c, "./tests/vm/probe/confine")
 	for _, p := range c.programs() {
 		j.programs[p.pkg] = small
@@ -165,6 +175,7 @@ func TestMaterials(t *testing.T) {
 		names[c.Name] = c.PURL
 	}
 	require.Contains(t, names, "boot.efi (Linux and recovery)")
+	require.Equal(t, "pkg:generic/linux@6.12.0", names["linux"])
 	require.Contains(t, names["std"], "pkg:golang/std@1.")
 	require.Contains(t, names["golang.org/x/mod"], "pkg:golang/golang.org/x/mod@v")
 }
@@ -189,6 +200,13 @@ func TestEmptyExt4(t *testing.T) {
 		require.Contains(t, string(out), " "+feature)
 	}
 	require.NotContains(t, string(out), "resize_inode")
+}
+
+func TestLinuxVersionRefuses(t *testing.T) {
+	for n, b := range [][]byte{nil, make([]byte, 0x400), bootStub()[:0x300], bootStub()[:0x301]} {
+		_, err := linuxVersion(b)
+		require.Error(t, err, "%d", n)
+	}
 }
 
 func TestComplete(t *testing.T) {

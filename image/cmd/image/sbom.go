@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"debug/buildinfo"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,7 +15,7 @@ import (
 
 // The bill of materials is CycloneDX 1.5 in JSON, cut to what we know for certain:
 // each program with its hash, each module with the version that its linker saw, the
-// Go release, and the boot image.
+// Go release, the kernel, and the boot image.
 type bom struct {
 	Format     string      `json:"bomFormat"`
 	Spec       string      `json:"specVersion"`
@@ -64,6 +66,11 @@ func (j *job) materials() ([]byte, error) {
 		}
 		b.Components = append(b.Components, hashed(info.Path, sum.SHA256[:]))
 	}
+	linux, err := linuxVersion(j.boot)
+	if err != nil {
+		return nil, err
+	}
+	b.Components = append(b.Components, component{Type: "operating-system", Name: "linux", Version: linux, PURL: "pkg:generic/linux@" + linux})
 	boot := sha256.Sum256(j.boot)
 	b.Components = append(b.Components, hashed("boot.efi (Linux and recovery)", boot[:]))
 	for _, m := range modules {
@@ -79,6 +86,23 @@ func (j *job) materials() ([]byte, error) {
 		return nil, err
 	}
 	return out.Bytes(), nil
+}
+
+// linuxVersion reads the release out of a kernel's setup header (Linux,
+// Documentation/arch/x86/boot.rst: field kernel_version at 0x20e).
+func linuxVersion(boot []byte) (string, error) {
+	if len(boot) < 0x210 || string(boot[0x202:0x206]) != "HdrS" {
+		return "", errors.New("reading the kernel's version: the boot image has no setup header")
+	}
+	at := 0x200 + int(binary.LittleEndian.Uint16(boot[0x20e:]))
+	if at >= len(boot) {
+		return "", errors.New("reading the kernel's version: it lies behind the end")
+	}
+	version, _, found := strings.Cut(string(boot[at:min(at+64, len(boot))]), " ")
+	if !found || version == "" {
+		return "", errors.New("reading the kernel's version: not a version")
+	}
+	return version, nil
 }
 
 func hashed(name string, sum []byte) component {
