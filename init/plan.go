@@ -36,11 +36,11 @@ func (m *machine) plan() plan.Plan {
 		step(plan.Always, "close the door: extend PCR 13", m.closeDoor),
 		step(plan.Useful, "give device nodes to their services", m.giveDevices),
 		step(plan.Useful, "listen for refused executions", m.listenForRefusals),
+		step(plan.Needed, "give up all rights that are not needed any more", m.giveUpRights),
 		step(plan.Needed, "make the services' sockets and cgroups", m.prepareServices),
 		step(plan.Needed, "start the services that keep no data", m.startDataless),
 		step(plan.Needed, "open the data partition, or make it at the first boot", m.openData),
 		step(plan.Needed, "make the services' data folders", m.makeFolders),
 		step(plan.Needed, "start the other services", m.startAll),
-		step(plan.Needed, "give up all rights that are not needed any more", m.giveUpRights),
 	)
 }

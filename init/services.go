@@ -82,7 +82,11 @@ func (m *machine) serviceEvent(e supervise.Event) {
 	content := map[string]any{"service": e.Service, "pid": e.PID, "starts": e.Starts}
 	if e.Kind == supervise.Exit {
 		content["how"], content["ranMs"] = e.How, e.Ran.Milliseconds()
-		m.console.Say("%s ended (%s) after %v, again in %v", e.Service, e.How, e.Ran.Round(time.Millisecond), e.Next)
+		next := "for good"
+		if e.Next >= 0 {
+			next = "again in " + e.Next.String()
+		}
+		m.console.Say("%s ended (%s) after %v, %s", e.Service, e.How, e.Ran.Round(time.Millisecond), next)
 	} else if e.Starts > 1 {
 		m.console.Say("%s started again, start %d", e.Service, e.Starts)
 	}

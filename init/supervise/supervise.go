@@ -78,6 +78,7 @@ type Set struct {
 	lines  chan line
 	begun  time.Time
 	ready  bool // Ready was called
+	ending bool // nothing is started any more
 	health health
 }
 
@@ -203,15 +204,17 @@ func (s *Set) start(u *unit, now time.Time) {
 // gone plans the next start of a service that ended.
 func (s *Set) gone(u *unit, how string, now time.Time) {
 	ran := now.Sub(u.since)
-	switch {
-	case u.wait == 0 || ran >= Healthy:
-		u.wait = FirstBackOff
-	default:
-		u.wait = min(2*u.wait, LastBackOff)
-	}
-	u.due = now.Add(u.wait)
-	e := Event{Kind: Exit, Service: u.row.Name, PID: u.pid, Starts: u.starts, Ran: ran, How: how, Next: u.wait}
+	e := Event{Kind: Exit, Service: u.row.Name, PID: u.pid, Starts: u.starts, Ran: ran, How: how, Next: -1}
 	u.pid = 0
+	if !s.ending {
+		if u.wait == 0 || ran >= Healthy {
+			u.wait = FirstBackOff
+		} else {
+			u.wait = min(2*u.wait, LastBackOff)
+		}
+		u.due = now.Add(u.wait)
+		e.Next = u.wait
+	}
 	s.health.gone(u.row.Name)
 	s.cfg.Hooks.Event(e)
 }
@@ -274,6 +277,7 @@ func (s *Set) unit(name string) *unit {
 
 // stop ends the services one by one, those that call before those that are called.
 func (s *Set) stop(children <-chan os.Signal) {
+	s.ending = true
 	for _, u := range slices.Backward(s.units) {
 		u.due = time.Time{}
 		if u.pid == 0 {
@@ -294,7 +298,7 @@ func (s *Set) stopOne(u *unit, children <-chan os.Signal) {
 	for u.pid != 0 {
 		select {
 		case <-children:
-			s.reapStopping(u)
+			s.reap(time.Now())
 		case l := <-s.lines:
 			s.cfg.Hooks.Line(l.service, l.text)
 		case <-s.words:
@@ -302,13 +306,5 @@ func (s *Set) stopOne(u *unit, children <-chan os.Signal) {
 			s.cfg.Hooks.Line(u.row.Name, "does not stop; killed")
 			_ = unix.Kill(u.pid, unix.SIGKILL)
 		}
-	}
-}
-
-// reapStopping is reap without new starts: every service's due stays unset.
-func (s *Set) reapStopping(u *unit) {
-	s.reap(time.Now())
-	for _, other := range s.units {
-		other.due = time.Time{}
 	}
 }

@@ -248,6 +248,7 @@ func TestDeafIsKilledInReverseOrder(t *testing.T) {
 	require.Equal(t, "signal killed", exits[0].How)
 	require.Contains(t, w.lines, "svc-deaf: does not stop; killed")
 	require.Equal(t, "svc-good", exits[1].Service)
+	require.Negative(t, exits[1].Next, "it is not started again")
 }
 
 // PID 1 inherits what others leave behind, and must wait for that too.
