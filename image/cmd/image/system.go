@@ -69,7 +69,7 @@ func (j *job) programsInside() []program {
 
 // probeRow is the probe's line of the service table, in test images only.
 const probeRow = `,
-  {"name": "probe", "binary": "/svc/probe", "args": [], "uid": 999, "callers": [], "devices": [],
+  {"name": "probe", "binary": "/svc/probe", "args": [], "uid": 999, "callers": [], "data": "/data/probe", "devices": [],
    "read": ["/etc/choba"], "network": false, "memoryMiB": 64, "pids": 64, "files": 256, "health": false}
 ]
 `
