@@ -223,9 +223,14 @@ func (m *Machine) startTPM(ctx context.Context) error {
 	return errors.New("starting tpm: its socket did not appear")
 }
 
+// cpu is all that the emulator can, but for the fast string instructions: TCG does
+// them byte by byte, and a kernel that sees them clears every page with one (an
+// exec of the first program took 1.9 s with them, 0.4 s without).
+const cpu = "max,-erms,-fsrm"
+
 func (m *Machine) args() []string {
 	c := m.cfg
-	a := []string{"-machine", "q35,smm=on,i8042=off", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max",
+	a := []string{"-machine", "q35,smm=on,i8042=off", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", cpu,
 		"-smp", fmt.Sprint(c.CPUs), "-m", fmt.Sprint(c.Memory), "-nodefaults", "-display", "none",
 		"-global", "driver=cfi.pflash01,property=secure,value=on",
 		"-drive", "if=pflash,format=raw,unit=0,readonly=on,file=" + Firmware,
