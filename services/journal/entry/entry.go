@@ -78,22 +78,11 @@ func Encode(e Entry) ([]byte, error) {
 
 // Parse reads an entry's bytes and refuses any that Encode would not have written.
 func Parse(text []byte) (Entry, error) {
-	if len(text) > MaxBytes {
-		return Entry{}, fmt.Errorf("reading an entry: %d bytes, at most %d are allowed", len(text), MaxBytes)
+	e, err := Peek(text)
+	if err != nil {
+		return Entry{}, err
 	}
-	var w wire
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&w); err != nil {
-		return Entry{}, fmt.Errorf("reading an entry: %w", err)
-	}
-	e := Entry{Seq: w.Seq, Mono: w.Mono, Boot: w.Boot, Service: w.Service}
-	var err error
-	if e.Wall, err = time.Parse(wallForm, w.Wall); err != nil {
-		return Entry{}, fmt.Errorf("reading an entry: its time: %w", err)
-	}
-	given := Event{Kind: w.Kind, Person: w.Person, Approver: w.Approver, Device: w.Device, Content: w.Content}
-	if e.Event, err = given.Normal(); err != nil {
+	if e.Event, err = e.Event.Normal(); err != nil {
 		return Entry{}, fmt.Errorf("reading an entry: %w", err)
 	}
 	if err := checkOrigin(e); err != nil {

@@ -122,6 +122,15 @@ func TestKinds(t *testing.T) {
 	}
 }
 
+func TestPeekSeesWhatParseSees(t *testing.T) {
+	e, err := entry.Peek([]byte(golden))
+	require.NoError(t, err)
+	require.Equal(t, sample(t), e)
+	for i := range golden {
+		entry.Peek([]byte(golden[:i])) // whatever it says, it ends
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(golden))
 	f.Add([]byte(`{"seq":0,"wall":"0001-01-01T00:00:00.000000Z","mono":0,"boot":"","service":"","kind":"a.b","person":"","approver":"","device":"","content":{}}`))
@@ -133,6 +142,9 @@ func FuzzParse(f *testing.F) {
 		again, err := entry.Encode(e)
 		require.NoError(t, err)
 		require.Equal(t, string(text), string(again))
+		peeked, err := entry.Peek(text)
+		require.NoError(t, err)
+		require.Equal(t, e, peeked)
 	})
 }
 

@@ -131,7 +131,7 @@ func (v *server) proof(w http.ResponseWriter, r *http.Request) {
 		v.fail(w, err)
 		return
 	}
-	e, parseErr := entry.Parse(recorded.Entry)
+	e, parseErr := entry.Peek(recorded.Entry)
 	if err != nil || parseErr != nil || !v.own(link.Caller(r), e.Kind) { // another's entry is not told from none
 		link.Refuse(w, link.NotFound, "no such entry of yours")
 		return
@@ -147,7 +147,7 @@ func (v *server) entries(w http.ResponseWriter, r *http.Request) {
 	caller := link.Caller(r)
 	send := link.Lines(w)
 	err := v.store.Read(from, func(_ uint64, text []byte) error {
-		e, err := entry.Parse(text)
+		e, err := entry.Peek(text)
 		if err != nil {
 			return err
 		}

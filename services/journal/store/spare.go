@@ -22,7 +22,7 @@ type spare struct {
 	err    error         // of spareFailed
 	at     time.Time     // when it failed
 	made   chan struct{} // closed when spareMaking ends
-	hurry  bool          // somebody waits
+	rush   chan struct{} // closed when somebody waits for it
 	closed bool
 }
 
@@ -56,8 +56,8 @@ func (p *spare) wanted() {
 	if p.closed || p.state == spareMaking || p.state == spareReady {
 		return
 	}
-	p.state, p.made = spareMaking, make(chan struct{})
-	go p.make(p.made)
+	p.state, p.made, p.rush = spareMaking, make(chan struct{}), make(chan struct{})
+	go p.make(p.made, p.rush)
 }
 
 // retry starts again some time after a failure.
@@ -80,14 +80,9 @@ func (p *spare) there() bool {
 // take waits for the spare and makes it the caller's. The error is ErrFull when the disk has no room for one.
 func (p *spare) take() error {
 	p.retry()
-	p.mu.Lock()
-	p.hurry = true
-	made := p.made
-	p.mu.Unlock()
-	<-made
+	p.finish(false)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.hurry = false
 	switch p.state {
 	case spareReady:
 		p.state = spareNone
@@ -106,18 +101,26 @@ func (p *spare) giveBack() {
 }
 
 // close waits until nothing is being made.
-func (p *spare) close() {
+func (p *spare) close() { p.finish(true) }
+
+// finish waits, and lets the making go without pauses.
+func (p *spare) finish(closing bool) {
 	p.mu.Lock()
-	p.closed, p.hurry = true, true
+	p.closed = p.closed || closing
 	made := p.made
+	select {
+	case <-p.rush:
+	default:
+		close(p.rush)
+	}
 	p.mu.Unlock()
 	<-made
 }
 
-func (p *spare) make(made chan struct{}) {
+func (p *spare) make(made, rush chan struct{}) {
 	err := p.reserve()
 	if err == nil {
-		err = p.ensure()
+		err = p.ensure(rush)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -129,7 +132,7 @@ func (p *spare) make(made chan struct{}) {
 }
 
 // ensure leaves a durable spare, the old one if it is whole.
-func (p *spare) ensure() error {
+func (p *spare) ensure(rush <-chan struct{}) error {
 	ok, err := p.usable()
 	if ok || err != nil {
 		return err
@@ -139,7 +142,7 @@ func (p *spare) ensure() error {
 		return err
 	}
 	defer f.Close()
-	if err := p.fill(f); err != nil {
+	if err := p.fill(f, rush); err != nil {
 		if IsFull(err) {
 			p.disk.Remove(spareName + newSuffix) // give the room back; what cannot be removed is overwritten later
 		}
@@ -168,20 +171,21 @@ func (p *spare) usable() (bool, error) {
 	return end == 0, err
 }
 
-func (p *spare) fill(f File) error {
+func (p *spare) fill(f File, rush <-chan struct{}) error {
 	zeros := make([]byte, sparePiece)
-	for at := int64(0); at < p.bytes; at += sparePiece {
+	for at := int64(0); at < p.bytes; {
 		if _, err := f.WriteAt(zeros[:min(sparePiece, p.bytes-at)], at); err != nil {
 			return err
 		}
 		if err := f.Sync(); err != nil {
 			return err
 		}
-		p.mu.Lock()
-		hurry := p.hurry
-		p.mu.Unlock()
-		if !hurry && at+sparePiece < p.bytes {
-			time.Sleep(sparePause)
+		if at += sparePiece; at >= p.bytes {
+			break
+		}
+		select {
+		case <-rush:
+		case <-time.After(sparePause):
 		}
 	}
 	return nil

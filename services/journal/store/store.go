@@ -129,11 +129,11 @@ func (s *Store) Append(ctx context.Context, service string, v entry.Event) (Reco
 	case got := <-r.done:
 		return got.recorded, got.err
 	case <-s.ended:
-		select { // answered just before the end
-		case got := <-r.done:
+		select {
+		case got := <-r.done: // answered just before the end
 			return got.recorded, got.err
-		default:
-			return Recorded{}, ErrLost
+		default: // Run answers all that it takes, so it did not take this
+			return Recorded{}, ErrFailed
 		}
 	case <-ctx.Done():
 		return Recorded{}, ErrLost

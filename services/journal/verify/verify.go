@@ -207,7 +207,10 @@ func (r *reader) end(segments []uint64) error {
 		r.found(Finding{Code: code, File: r.file, Offset: -1, Entry: int64(r.chain.Covered),
 			Detail: fmt.Sprintf("the log %s has %d entries, the head is of %s with %d", r.chain.Origin, r.chain.Covered, h.Origin, h.Size)})
 	}
-	if len(segments) == 0 || r.chain == nil {
+	if len(segments) > 0 && r.report.Origin == "" && r.report.Good() { // segments of zeros only
+		r.found(Finding{Code: NoLog, Offset: -1, Entry: -1})
+	}
+	if r.chain == nil {
 		return nil
 	}
 	return r.hashes.end(r)
