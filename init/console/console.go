@@ -9,6 +9,7 @@ package console
 import (
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 )
@@ -37,8 +38,9 @@ func New(w io.Writer) *Console {
 // Say writes a line of init's own.
 func (c *Console) Say(format string, args ...any) { c.Line(Prefix + fmt.Sprintf(format, args...)) }
 
-// Line writes a line.
+// Line writes a line; what would be several becomes one.
 func (c *Console) Line(text string) {
+	text = strings.ReplaceAll(strings.TrimSpace(text), "\n", "; ")
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.lost > 0 && len(c.lines) < room-1 {

@@ -28,7 +28,7 @@ func (g *gate) Write(b []byte) (int, error) {
 func TestNeverWaitsAndCountsWhatIsLost(t *testing.T) {
 	g := &gate{open: make(chan struct{})}
 	c := New(g)
-	c.Say("start, %d", 1)
+	c.Say("start, %d\nnext\n", 1)
 	began := time.Now()
 	for i := range 2 * room {
 		c.Line(fmt.Sprintf("x: %d", i))
@@ -42,7 +42,7 @@ func TestNeverWaitsAndCountsWhatIsLost(t *testing.T) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	lines := strings.Split(strings.TrimSpace(g.buf.String()), "\n")
-	require.Equal(t, "choba-init: start, 1", lines[0])
+	require.Equal(t, "choba-init: start, 1; next", lines[0])
 	require.Equal(t, "choba-init: end", lines[len(lines)-1])
 	require.Contains(t, lines[len(lines)-2], "lines left out")
 }

@@ -99,16 +99,20 @@ func (p *Partition) Unlock() error {
 
 // unseal opens the first of the blobs that opens; the newest is first.
 func (p *Partition) unseal(blobs []seal.Blob) (secret, error) {
-	var errs []error
+	var failed error
 	for _, b := range blobs {
 		text, err := p.parts.TPM.Unseal(b, p.parts.By)
-		if err != nil {
-			errs = append(errs, err)
-			continue
+		if err == nil {
+			return parseSecret(text)
 		}
-		return parseSecret(text)
+		switch {
+		case failed == nil:
+			failed = err
+		case failed.Error() != err.Error():
+			failed = fmt.Errorf("%w; the older copy: %w", failed, err)
+		}
 	}
-	return secret{}, fmt.Errorf("opening the data key: %w", errors.Join(errs...))
+	return secret{}, fmt.Errorf("opening the data key: %w", failed)
 }
 
 // untouched says why a disk without a sealed key is not a new one.

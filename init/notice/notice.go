@@ -23,16 +23,16 @@ type Page struct {
 	Detail string // for a technician, in smaller type
 }
 
-// Stopped is the page for a register that cannot open its data.
+// Stopped is the page for a register whose boot ended before it could sell.
 func Stopped(why error) Page {
 	return Page{
 		Title: "停止しました",
 		Lines: []string{
-			"データを開けません。",
-			"データは変更されていません。",
+			"このレジは起動できません。",
+			"売上データは変更されていません。",
 			"電源を切らずに、サポートに連絡してください。",
-			"The register has stopped: its data cannot be opened.",
-			"Nothing on it was changed. Leave it on and call support.",
+			"This register cannot start.",
+			"Its sales data was not changed. Leave it on and call support.",
 		},
 		Detail: "choba-init: stop: " + why.Error(),
 	}
