@@ -19,8 +19,9 @@ func (u pulse) own(now time.Time) bool {
 }
 
 // Pulse opens the drawer and waits for the sensor. A printer that cannot print
-// (paper, cover) gets the pulse as a real-time command: an ordinary one would
-// lie in its buffer and open the drawer when nobody expects it.
+// (paper, cover, half a picture in its buffer) gets the pulse as a real-time
+// command: an ordinary one would lie in its buffer and open the drawer when
+// nobody expects it, or never.
 func (p *Printer) Pulse(ctx context.Context) (out Outcome, reason string) {
 	p.mu.Lock()
 	ready := p.state.Known && !p.state.Silent && !p.gone
@@ -47,7 +48,7 @@ func (p *Printer) kick() []byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.pulse = pulse{mark: p.mark(), pending: true, watched: true}
-	if p.state.Status.Blocked() {
+	if p.state.Status.Blocked() || !p.inStep {
 		p.pulse.pending, p.pulse.doneAt = false, time.Now()
 		return cmdPulseNow
 	}

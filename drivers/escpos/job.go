@@ -111,18 +111,21 @@ func (p *Printer) blocks(lines []Line, cut bool) [][]byte {
 func (p *Printer) begin(ctx context.Context) (reason string) {
 	p.mu.Lock()
 	p.marks = marks{}
-	p.set(func(s *State) { s.Printing = true })
 	p.mu.Unlock()
 	start := time.Now()
 	reason = p.wait(ctx, func() (bool, string) {
-		p.set(func(s *State) { s.Waiting = !s.Known || s.Silent || s.Status.Blocked() })
+		blocked := p.state.Status.Blocked()
+		p.set(func(s *State) { s.Waiting = !s.Known || s.Silent || blocked })
 		switch {
 		case p.gone:
 			return true, "the printer was unplugged before anything was sent"
-		case !p.state.Known || p.state.Silent:
-			return time.Since(start) >= confirmIn, "the printer does not answer"
+		case !p.state.Waiting && p.inStep:
+			p.set(func(s *State) { s.Printing = true })
+			return true, ""
+		case p.state.Known && !p.state.Silent && blocked:
+			start = time.Now()
 		}
-		return !p.state.Waiting, ""
+		return time.Since(start) >= confirmIn, "the printer does not answer"
 	})
 	if reason != "" {
 		p.end()

@@ -32,7 +32,7 @@ type State struct {
 	Status Status
 	// DrawerOpen is the sensor's word, by Options.OpenIsLow.
 	DrawerOpen bool
-	// Printing: a job is under way; Waiting: it waits for a person.
+	// Printing: a job has begun to be sent. Waiting: a job waits for a person.
 	Printing, Waiting    bool
 	Maker, Model         string
 	Junk, Strange, Stale int // bytes that fit nothing; marks nobody waits for; answers that came too late
@@ -81,6 +81,8 @@ type Printer struct {
 	seenPin bool
 	round   question // the last one asked of a printer that is not well
 	ident   int      // answers to GS I so far
+	inStep  bool     // it has answered a command of ours in its order
+	helloAt time.Time
 	next    uint32
 	marks   marks
 	pulse   pulse
@@ -108,7 +110,7 @@ func (p *Printer) Run(ctx context.Context) error {
 	p.mu.Lock()
 	p.heard = time.Now()
 	p.mu.Unlock()
-	p.hello(ctx)
+	p.hello(ctx, nil)
 	var parser Parser
 	tick := time.NewTicker(pollFast)
 	defer tick.Stop()
@@ -121,9 +123,12 @@ func (p *Printer) Run(ctx context.Context) error {
 			return fmt.Errorf("reading from the printer: %w: %w", ErrGone, err)
 		case b := <-in:
 			if p.take(&parser, b) {
-				p.hello(ctx)
+				p.hello(ctx, nil)
 			}
 		case now := <-tick.C:
+			if p.outOfStep(now) {
+				p.hello(ctx, make([]byte, flushSize))
+			}
 			if now.Sub(last) >= p.interval() {
 				last = now
 				p.poll(now)
@@ -158,12 +163,13 @@ func (p *Printer) read(in chan<- []byte, done <-chan struct{}) error {
 }
 
 // hello asks for everything that is only said when asked for or switched on.
-func (p *Printer) hello(ctx context.Context) {
-	b := []byte{0x1d, 0x61, 0xff}
+func (p *Printer) hello(ctx context.Context, before []byte) {
+	b := append([]byte(nil), before...)
+	b = append(b, 0x1d, 0x61, 0xff)
 	b = append(b, cmdMaker...)
 	b = append(b, cmdModel...)
 	p.mu.Lock()
-	p.ident = 0
+	p.ident, p.inStep, p.helloAt = 0, false, time.Now()
 	p.mu.Unlock()
 	go func() {
 		if p.turn(ctx) == nil {
@@ -171,6 +177,20 @@ func (p *Printer) hello(ctx context.Context) {
 			p.yield()
 		}
 	}()
+}
+
+// flushSize is more than the largest picture that is ever sent.
+const flushSize = 4200
+
+// outOfStep tells whether the printer answers real-time commands and nothing
+// else: it waits for the rest of a picture that was cut off by an unplug, and
+// would take the next job's beginning for it. Zeros fill the picture; a printer
+// that waits for nothing ignores them.
+func (p *Printer) outOfStep(now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.state
+	return !p.inStep && s.Known && !s.Silent && !s.Status.Blocked() && !s.Printing && now.Sub(p.helloAt) >= pollEvery
 }
 
 // turn takes the line. It is held for whole commands only.
@@ -254,6 +274,7 @@ func (p *Printer) reply(r Reply, now time.Time) {
 		p.marked(r.ID, now)
 	case Text:
 		p.ident++
+		p.inStep = true
 		p.set(func(s *State) {
 			s.Silent = false
 			switch p.ident {
