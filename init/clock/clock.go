@@ -1,6 +1,6 @@
 // Package clock says whether the machine's clock can be believed at boot.
 //
-// It sets nothing: a register with an empty clock battery goes on selling, and every entry of its journal also carries
+// It is not a time service and sets nothing: a register with an empty clock battery goes on selling, and every entry of its journal also carries
 // the time since boot. Authenticated time is the network service's. The rule that keeps it small: one comparison.
 package clock
 

@@ -1,8 +1,8 @@
 // Package nodes gives device nodes to the services whose rows name them, as they appear.
 //
 // The kernel makes a node as root's alone; a node that a row names becomes its user's alone (mode 0600), and the
-// `authorized` files of USB devices become those of the row with usbGuard. Nothing else is ever touched, and nothing is
-// decided about devices here: the ports service does that.
+// `authorized` files of USB devices become those of the row with usbGuard. It is not a device policy: nothing is decided
+// about devices here (the ports service does that), and nothing else is ever touched.
 //
 // The rule that keeps it small: a pure matching of paths with rows, and one loop that applies it.
 package nodes
