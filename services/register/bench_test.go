@@ -274,15 +274,16 @@ type playedPrinter struct {
 	journal *journalapi.Client
 	gone    func()
 
-	mu     sync.Mutex // guards what follows
-	prints []devices.Job
-	opened []devices.DrawerOpen
-	answer string        // of the next jobs: devices.Done …
-	wait   chan struct{} // when not nil, jobs wait for it
+	mu      sync.Mutex // guards what follows
+	prints  []devices.Job
+	opened  []devices.DrawerOpen
+	answer  string          // of the next jobs: devices.Done …
+	refused map[string]bool // jobs that were answered with devices.NotDone
+	wait    chan struct{}   // when not nil, jobs wait for it
 }
 
 func playPrinter(t testing.TB, socket string, journal *journalapi.Client) *playedPrinter {
-	p := &playedPrinter{journal: journal, answer: devices.Done}
+	p := &playedPrinter{journal: journal, answer: devices.Done, refused: map[string]bool{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/print", p.servePrint)
 	mux.HandleFunc("POST /v1/open", p.serveOpen)
@@ -299,6 +300,7 @@ func (p *playedPrinter) servePrint(w http.ResponseWriter, q *http.Request) {
 	p.mu.Lock()
 	p.prints = append(p.prints, job)
 	answer, wait := p.answer, p.wait
+	p.refused[job.ID] = answer == devices.NotDone
 	p.mu.Unlock()
 	if wait != nil {
 		select {

@@ -167,7 +167,7 @@ func (r *Register) settleLate() {
 		if errors.Is(err, errJournal) {
 			return
 		}
-		if err != nil {
+		if err != nil && !errors.Is(err, sale.ErrJob) { // ErrJob: it was recorded, only the answer was lost
 			r.cfg.Log.WithError(err).Warn("a result came for something that is not under way")
 		}
 		r.late = r.late[1:]

@@ -42,6 +42,7 @@ const (
 	drawerTime = 10 * time.Second
 	printTime  = 10 * time.Minute // paper may have to be fetched
 	tickTime   = 250 * time.Millisecond
+	pauseTicks = 2
 	printQueue = 64
 )
 
@@ -70,6 +71,9 @@ type Register struct {
 	boot    string       // the machine's boot, as the journal names it
 	scanned uint64       // number of the newest recorded scan of this boot; 0 for none
 	down    error        // why the journal cannot be used; nil when it can
+	killed  bool         // the newest own entry is of this boot: a run before this one was ended without a reboot
+	pause   int          // ticks until the next resume
+	paused  bool         // the pause after a restart was made
 	started bool         // the journal was replayed and what an earlier run left open is settled
 	ours    map[any]bool // jobs and commands that this run has sent and that have no result yet
 	late    []sale.Event // results that wait for the journal

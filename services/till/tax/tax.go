@@ -12,6 +12,7 @@ import (
 	"math/bits"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/choba-os/choba/services/till/day"
 	"github.com/choba-os/choba/services/till/money"
@@ -30,7 +31,13 @@ const (
 type Points int
 
 // Percent is the rate as it is written before a percent sign: 10, 8, 5.5.
-func (p Points) Percent() string { return strconv.FormatFloat(float64(p)/100, 'f', -1, 64) }
+func (p Points) Percent() string {
+	whole := strconv.Itoa(int(p) / 100)
+	if rest := int(p) % 100; rest != 0 {
+		return whole + strings.TrimRight(fmt.Sprintf(".%02d", rest), "0")
+	}
+	return whole
+}
 
 // Rule is one row of the law's history: from that date on, the class has that rate.
 type Rule struct {

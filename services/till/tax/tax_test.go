@@ -37,6 +37,8 @@ func TestRatesFollowTheDate(t *testing.T) {
 	require.Equal(t, []Rate{{Standard, 1000, false}, {Reduced, 800, true}}, table.On(date(t, "2019-10-01")))
 	require.Equal(t, "8", Points(800).Percent())
 	require.Equal(t, "5.5", Points(550).Percent())
+	require.Equal(t, "8.25", Points(825).Percent())
+	require.Equal(t, "10.05", Points(1005).Percent())
 }
 
 func TestTableIsChecked(t *testing.T) {
