@@ -133,7 +133,7 @@ func (p *spare) make(made, rush chan struct{}) {
 
 // ensure leaves a durable spare, the old one if it is whole.
 func (p *spare) ensure(rush <-chan struct{}) error {
-	ok, err := p.usable()
+	ok, err := p.usable(rush)
 	if ok || err != nil {
 		return err
 	}
@@ -154,7 +154,8 @@ func (p *spare) ensure(rush <-chan struct{}) error {
 	return p.disk.SyncDir(".")
 }
 
-func (p *spare) usable() (bool, error) {
+// usable says whether the spare that is there has the right size and is all zeros.
+func (p *spare) usable(rush <-chan struct{}) (bool, error) {
 	f, err := p.disk.Open(spareName)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
@@ -167,26 +168,38 @@ func (p *spare) usable() (bool, error) {
 	if err != nil || size != p.bytes {
 		return false, err
 	}
-	end, err := segment.Blank(f, 0, size)
-	return end == 0, err
+	for at := int64(0); at < size; at += sparePiece {
+		to := min(at+sparePiece, size)
+		if end, err := segment.Blank(f, at, to); err != nil || end != at {
+			return false, err
+		}
+		pause(rush)
+	}
+	return true, nil
 }
 
 func (p *spare) fill(f File, rush <-chan struct{}) error {
 	zeros := make([]byte, sparePiece)
-	for at := int64(0); at < p.bytes; {
+	for at := int64(0); at < p.bytes; at += sparePiece {
 		if _, err := f.WriteAt(zeros[:min(sparePiece, p.bytes-at)], at); err != nil {
 			return err
 		}
-		if err := f.Sync(); err != nil {
+		if pause(rush) {
+			continue
+		}
+		if err := f.Sync(); err != nil { // a little at a time, so that nobody's commit waits for all of it
 			return err
 		}
-		if at += sparePiece; at >= p.bytes {
-			break
-		}
-		select {
-		case <-rush:
-		case <-time.After(sparePause):
-		}
 	}
-	return nil
+	return f.Sync()
+}
+
+// pause lets others have the disk, unless somebody waits.
+func pause(rush <-chan struct{}) (hurry bool) {
+	select {
+	case <-rush:
+		return true
+	case <-time.After(sparePause):
+		return false
+	}
 }

@@ -27,14 +27,15 @@ import (
 	"github.com/choba-os/choba/services/journal/tree"
 )
 
-// SegmentBytes is the size of a segment on a register.
-const SegmentBytes = 16 << 20
+// SegmentBytes is the size of a segment on a register: some three thousand entries, and little enough that a start
+// can read all of the newest one.
+const SegmentBytes = 4 << 20
 
 // Bounds of one commit, and what is kept free for the journal's own entries when the disk is full.
 const (
 	maxBatch      = 256
 	maxBatchBytes = 1 << 20
-	reserveBytes  = 512 << 10 // some hundred sessions; a quarter of a segment at most
+	reserveBytes  = 256 << 10 // some hundred sessions; a quarter of a segment at most
 )
 
 // Clock tells the time. Boot names the boot in which Now counts.
