@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -82,7 +83,8 @@ func (l Line) mode() (*serial.Mode, error) {
 	return m, nil
 }
 
-// Open opens a serial line for this process alone.
+// Open opens a serial line for this process alone. The error is fs.ErrPermission
+// or unix.EBUSY where it is one of them.
 func Open(path string, l Line) (Pipe, error) {
 	m, err := l.mode()
 	if err != nil {
@@ -90,9 +92,24 @@ func Open(path string, l Line) (Pipe, error) {
 	}
 	p, err := serial.Open(path, m)
 	if err != nil {
-		return nil, fmt.Errorf("opening %s: %w", path, err)
+		return nil, fmt.Errorf("opening %s: %w", path, plain(err))
 	}
 	return &pipe{p: p}, nil
+}
+
+// plain says in the system's words what the library says in its own.
+func plain(err error) error {
+	var p *serial.PortError
+	if !errors.As(err, &p) {
+		return err
+	}
+	switch p.Code() {
+	case serial.PermissionDenied:
+		return fs.ErrPermission
+	case serial.PortBusy:
+		return unix.EBUSY
+	}
+	return err
 }
 
 // pipe hides what a Pipe does not have, and never returns nothing without an

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/choba-os/choba/services/ports/api"
 	"github.com/choba-os/choba/services/ports/policy"
 	"github.com/choba-os/choba/services/ports/usb"
@@ -112,7 +114,9 @@ func (g *Guard) tooEarly(d *device, err error) bool {
 	if d.denied.IsZero() {
 		d.denied = g.now()
 	}
-	return errors.Is(err, fs.ErrPermission) && g.now().Sub(d.denied) < patience
+	age := g.now().Sub(d.denied)
+	return errors.Is(err, fs.ErrPermission) && age < patience ||
+		errors.Is(err, unix.EBUSY) && age < freeIn // its last claimant's line is still being closed
 }
 
 // give makes the claim. Call with mu held.

@@ -25,6 +25,10 @@ import (
 const (
 	// patience is how long init may take to give us a new node or file.
 	patience = time.Second
+	// freeIn is how long a line may take to be closed by its last claimant.
+	freeIn = 5 * time.Second
+	// againIn is when a device in error is tried again.
+	againIn = 10 * time.Second
 	// nodesIn is how long the kernel's drivers may take to make a node.
 	nodesIn = 10 * time.Second
 	// A place where devices come and go more often than flaps times in flapTime
@@ -65,7 +69,8 @@ type device struct {
 	state string
 	why   string
 	since time.Time // of the state
-	came  time.Time
+	begun time.Time // of the present attempt to use it
+	noted string    // the last error in the journal
 	// denied is when its node was first not ours to open.
 	denied time.Time
 	nodes  []usb.Node
@@ -116,7 +121,7 @@ func (g *Guard) Look() (soon bool, err error) {
 // came judges a new device. Call with mu held.
 func (g *Guard) came(p usb.Place) *device {
 	now := g.now()
-	d := &device{place: p, since: now, came: now, state: api.StateRefused}
+	d := &device{place: p, since: now, begun: now, state: api.StateRefused}
 	g.devices[p.Path] = d
 	g.order = append(g.order, p.Path)
 	said, err := g.tree.Read(p.Path)
@@ -178,6 +183,13 @@ func (g *Guard) advance(d *device) (soon bool) {
 	switch d.state {
 	case api.StateRefused:
 		return g.keepOff(d)
+	case api.StateError:
+		if g.now().Sub(d.since) < againIn {
+			return false
+		}
+		d.why, d.begun, d.denied = "", g.now(), time.Time{}
+		g.set(d, api.StateAllowed)
+		return g.switchOn(d)
 	case api.StateAllowed:
 		return g.switchOn(d)
 	}
@@ -193,14 +205,14 @@ func (g *Guard) keepOff(d *device) (soon bool) {
 	}
 	if err := g.tree.Authorize(d.place.Path, false); err != nil {
 		g.log.WithFields(d.fields()).WithError(err).Error("a refused device could not be switched off")
-		return g.now().Sub(d.came) < patience
+		return g.now().Sub(d.begun) < patience
 	}
 	return false
 }
 
 // switchOn authorises an allowed device and waits for its node.
 func (g *Guard) switchOn(d *device) (soon bool) {
-	age := g.now().Sub(d.came)
+	age := g.now().Sub(d.begun)
 	on, err := g.tree.Authorized(d.place.Path)
 	if err == nil && !on {
 		err = g.tree.Authorize(d.place.Path, true)
@@ -232,6 +244,10 @@ func (g *Guard) switchOn(d *device) (soon bool) {
 func (g *Guard) fail(d *device, why string) {
 	d.why = why
 	g.set(d, api.StateError)
+	if d.noted == why {
+		return
+	}
+	d.noted = why
 	g.log.WithFields(d.fields()).Error("device failed")
 	g.note(d.note(Failed))
 }

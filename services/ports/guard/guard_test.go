@@ -13,6 +13,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	journalapi "github.com/choba-os/choba/services/journal/api"
 	"github.com/choba-os/choba/services/link"
@@ -246,6 +247,36 @@ func TestNoDriver(t *testing.T) {
 	require.False(t, h.look())
 	require.Equal(t, api.StateError, h.g.Devices()[0].State)
 	require.Equal(t, []string{guard.Attached, guard.Failed}, h.kinds())
+	h.now = h.now.Add(11 * time.Second)
+	h.look()
+	h.now = h.now.Add(11 * time.Second)
+	h.look()
+	require.Equal(t, []string{guard.Attached, guard.Failed}, h.kinds(), "said once")
+	h.now = h.now.Add(11 * time.Second)
+	h.scannerNode("1-3")
+	h.look()
+	require.Equal(t, api.StateReady, h.g.Devices()[0].State)
+	require.Empty(t, h.g.Devices()[0].Reason)
+}
+
+// A service that restarts claims its line before the old one is closed.
+func TestBusyLine(t *testing.T) {
+	h := open(t)
+	h.Plug("1-3", scanner())
+	h.scannerNode("1-3")
+	h.look()
+	h.err = unix.EBUSY
+	got := make(chan *guard.Claim)
+	go func() {
+		c, _ := h.g.Claim(context.Background(), api.RoleScanner)
+		got <- c
+	}()
+	require.Eventually(t, func() bool { return h.g.Devices()[0].State == api.StateAllowed }, time.Second, time.Millisecond)
+	h.mu.Lock()
+	h.err = nil
+	h.mu.Unlock()
+	h.look()
+	(<-got).Release()
 }
 
 // A117: a device that flickers is shut out, and fills nothing.

@@ -56,21 +56,9 @@ func same(name string, n usb.Node) error {
 
 func line(name string, l *port.Line) (port.Pipe, error) {
 	if l != nil {
-		p, err := port.Open(name, *l)
-		if err != nil {
-			return nil, permission(name, err)
-		}
-		return p, nil
+		return port.Open(name, *l)
 	}
 	return os.OpenFile(name, os.O_RDWR|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
-}
-
-// permission says in os terms what the serial library says in its own.
-func permission(name string, err error) error {
-	if unix.Access(name, unix.R_OK|unix.W_OK) != nil {
-		return fmt.Errorf("%w: %w", os.ErrPermission, err)
-	}
-	return err
 }
 
 // eviocrevoke takes an input device away from everybody who has this open file.
