@@ -47,6 +47,7 @@ type machine struct {
 	services   *supervise.Set
 	start      chan []string // names of services that may start
 	endService context.CancelFunc
+	readyAfter []string      // "NAME N s", in the order of being ready; the supervision's
 	ended      chan struct{} // closed when all services have ended
 
 	dogMu sync.Mutex    // guards dog

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/choba-os/choba/image/layout"
@@ -78,7 +79,15 @@ func (m *machine) startAll() error {
 	return nil
 }
 
+// serviceEvent is called on the supervision's goroutine, as ready is.
 func (m *machine) serviceEvent(e supervise.Event) {
+	if e.Kind == supervise.Ready {
+		if len(m.readyAfter) >= len(m.table.Rows()) {
+			return // a later start
+		}
+		m.readyAfter = append(m.readyAfter, fmt.Sprintf("%s %.2f s", e.Service, e.Ran.Seconds()))
+		return // what matters of it is in boot.ready
+	}
 	content := map[string]any{"service": e.Service, "pid": e.PID, "starts": e.Starts}
 	if e.Kind == supervise.Exit {
 		content["how"], content["ranMs"] = e.How, e.Ran.Milliseconds()
@@ -103,9 +112,12 @@ func (m *machine) late(service string) {
 func (m *machine) ready() {
 	at := system.SinceBoot()
 	m.console.Say("ready to sell, %.2f s since boot, %.2f s in init", at.Seconds(), (at - m.began).Seconds())
+	services := strings.Join(m.readyAfter, ", ")
+	m.console.Say("ready after its start: %s", services)
 	go func() {
 		content := map[string]any{
 			"slot": m.facts.slot, "version": m.facts.version, "bootMs": at.Milliseconds(), "initMs": (at - m.began).Milliseconds(),
+			"services": services,
 		}
 		if err := m.commit(); err != nil {
 			m.console.Say("committing slot %s: %v", m.facts.slot, err)

@@ -39,7 +39,7 @@ type Event struct {
 	Service string
 	PID     int
 	Starts  int           // how often the service was started since boot, this time included
-	Ran     time.Duration // Exit only
+	Ran     time.Duration // Ready and Exit: since the start
 	How     string        // Exit only: "code 1", "signal killed", …
 	Next    time.Duration // Exit only: until it is started again; negative: not any more
 }
@@ -47,6 +47,7 @@ type Event struct {
 // The kinds of events.
 const (
 	Start = "start"
+	Ready = "ready" // the service said so; once for each start
 	Exit  = "exit"
 )
 
@@ -255,6 +256,9 @@ func (s *Set) heard(w word) {
 	u := s.unit(w.service)
 	if u == nil || u.starts != w.starts || u.pid == 0 {
 		return // the last words of one that is gone
+	}
+	if w.text == wordReady && !s.health.ready[w.service] {
+		s.cfg.Hooks.Event(Event{Kind: Ready, Service: w.service, PID: u.pid, Starts: u.starts, Ran: w.at.Sub(u.since)})
 	}
 	s.health.heard(w.service, w.text == wordReady, w.at)
 	if !s.ready && s.health.allReady() {

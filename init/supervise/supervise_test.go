@@ -161,6 +161,7 @@ func TestStartsHearsAndStops(t *testing.T) {
 	stop()
 	require.Less(t, time.Since(began), StopTime)
 	require.Equal(t, 1, w.ready, "ready is said once")
+	require.Equal(t, []string{Start, Ready, Exit}, []string{w.events[0].Kind, w.events[1].Kind, w.events[2].Kind})
 	require.Len(t, w.exits(), 1)
 }
 
