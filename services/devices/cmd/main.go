@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -63,17 +64,18 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	go func() { cancel(link.Serve(ctx, ln, t.NameOf, link.Allow(t, args[0])(s.Handler()))) }()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	served := make(chan error, 1)
+	go func() {
+		defer cancel()
+		served <- link.Serve(ctx, ln, t.NameOf, link.Allow(t, args[0])(s.Handler()))
+	}()
 	life := link.OpenLife()
 	life.Ready()
-	if err := s.Run(ctx, life.Alive); err != nil {
-		return err
-	}
-	if err := context.Cause(ctx); err != context.Canceled {
-		return err
-	}
-	return nil
+	err = s.Run(ctx, life.Alive)
+	cancel()
+	return errors.Join(err, <-served)
 }
 
 func build(name string, log *logrus.Entry) (service, error) {

@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -67,19 +68,17 @@ func run(ctx context.Context, out io.Writer) error {
 		return err
 	}, time.Now, entry)
 	g := guard.New(usb.Tree{Sys: "/sys", Dev: "/dev"}, p, guard.Files{Dev: "/dev"}, notes.Add, time.Now, entry)
-	ctx, cancel := context.WithCancelCause(ctx)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	go notes.Run(ctx)
+	served := make(chan error, 1)
 	go func() {
-		handler := link.Allow(t, "ports")(serve.Handler(g, entry))
-		cancel(link.Serve(ctx, ln, t.NameOf, handler))
+		defer cancel()
+		served <- link.Serve(ctx, ln, t.NameOf, link.Allow(t, "ports")(serve.Handler(g, entry)))
 	}()
-	if err := g.Run(ctx, listen(ctx, entry), ready()); err != nil {
-		return err
-	}
-	if err := context.Cause(ctx); err != context.Canceled {
-		return err
-	}
-	return nil
+	err = g.Run(ctx, listen(ctx, entry), ready())
+	cancel()
+	return errors.Join(err, <-served)
 }
 
 // ready tells init that the first look is done, and then that looks go on.
