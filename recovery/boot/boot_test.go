@@ -146,6 +146,37 @@ func TestNothingBoots(t *testing.T) {
 	require.NotEmpty(t, page)
 }
 
+// TestLoopsEndInRecovery: two committed slots that never reach ready use up their
+// boots, recovery stays, and only a new switch-on gives each one boot more.
+func TestLoopsEndInRecovery(t *testing.T) {
+	w, v, _, _ := twoSlots(t)
+	powerOn := func() (troubles []explain.Trouble, jumped bool) {
+		next := newWorld(t, v)
+		next.parts = w.parts
+		w = next
+		b := New(w)
+		troubles = b.Run()
+		if w.env == nil {
+			require.NoError(t, b.Stay(troubles, func([]explain.Line) error { return nil }))
+		}
+		return troubles, w.env != nil
+	}
+	for range 2 * slot.UnreadyLimit {
+		_, jumped := powerOn()
+		require.True(t, jumped)
+	}
+	for range 2 {
+		troubles, jumped := powerOn()
+		require.False(t, jumped)
+		require.Len(t, troubles, 2)
+		require.Contains(t, troubles[0].English(), "too often")
+		for range 2 {
+			_, jumped = powerOn()
+			require.True(t, jumped)
+		}
+	}
+}
+
 func TestNoScreenIsNoReasonToEnd(t *testing.T) {
 	w := newWorld(t, newVendor(t, "prod"))
 	b := New(w)

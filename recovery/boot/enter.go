@@ -22,8 +22,8 @@ const slotDir = "/slot"
 // enter opens one slot: all that may fail and let the other slot have its turn.
 func (b *Boot) enter(c slot.Candidate) plan.Plan {
 	return plan.Plan{Title: fmt.Sprintf("enter slot %s", c.Slot), Steps: []plan.Step{
-		{Name: "check every block when an earlier boot of it failed", Do: func() error { return b.checkBlocks(c) }},
-		{Name: "open the verity device with the root hash's signature", Do: func() error { return b.openVerity(c) }},
+		{Name: "check every block if its last boot failed", Do: func() error { return b.checkBlocks(c) }},
+		{Name: "have the kernel check the root hash", Do: func() error { return b.openVerity(c) }},
 		{Name: "spend a trial or count an unready boot, durably", Do: func() error { return b.spend(c) }},
 		{Name: "mount erofs on " + slotDir, Do: func() error {
 			return b.world.Mount(Mount{b.device(c), slotDir, "erofs", unix.MS_RDONLY | unix.MS_NODEV | unix.MS_NOSUID})
@@ -80,15 +80,19 @@ func (b *Boot) spend(c slot.Candidate) error {
 	if err != nil {
 		return err
 	}
+	return b.storeRecord(next)
+}
+
+func (b *Boot) storeRecord(rec slot.Record) error {
 	state, err := b.world.Open(b.disk.Parts[layout.State].Path, true)
 	if err != nil {
 		return err
 	}
 	defer state.Close()
-	if err := slot.Store(state, next); err != nil {
+	if err := slot.Store(state, rec); err != nil {
 		return err
 	}
-	b.record = next
+	b.record = rec
 	return nil
 }
 
