@@ -21,6 +21,7 @@ import (
 // the screen is what the record says, every scan of an article is in the record once or was refused while paying, and no receipt without a mark came out twice.
 // CHOBA_SEED repeats a day.
 func TestRandomDay(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("waits for real time")
 	}

@@ -60,10 +60,12 @@ var afterCut = map[string]struct {
 // The plug is pulled after every single entry: the open sale is back, the completed one is complete with its change, nothing is printed and no drawer opens
 // by itself, and the sale can be brought to its end, with at most one receipt that is not marked as a copy.
 func TestPowerCutAtEveryEvent(t *testing.T) {
+	t.Parallel()
 	all := story(t)
 	require.Equal(t, 11, len(all))
 	for n := range len(all) + 1 {
 		t.Run(fmt.Sprintf("%02d", n), func(t *testing.T) {
+			t.Parallel()
 			c := set(t)
 			kind := ""
 			for _, e := range all[:n] {
@@ -126,9 +128,11 @@ func (c *counter) finish(v api.View) {
 // The journal fails at every single append, in each way it can: it says no, or it takes the entry and the answer is lost. The same two
 // scans and the same touch end in the same sale.
 func TestJournalFailsAtEveryAppend(t *testing.T) {
+	t.Parallel()
 	for _, way := range []string{"refused", "lost"} {
 		for n := range 9 {
 			t.Run(fmt.Sprintf("%s %d", way, n), func(t *testing.T) {
+				t.Parallel()
 				c := set(t)
 				c.on()
 				c.until("it is idle", inPhase(api.PhaseIdle))
@@ -168,6 +172,7 @@ func TestJournalFailsAtEveryAppend(t *testing.T) {
 
 // Without the journal nothing is sold, and that is said; when it is back, what was scanned meanwhile comes in, once.
 func TestJournalAway(t *testing.T) {
+	t.Parallel()
 	c := set(t)
 	c.on()
 	c.scanner.scan(codeTea)
@@ -187,6 +192,7 @@ func TestJournalAway(t *testing.T) {
 }
 
 func TestStartsBeforeTheJournal(t *testing.T) {
+	t.Parallel()
 	c := set(t)
 	c.journal.Stop()
 	c.on()
@@ -200,6 +206,7 @@ func TestStartsBeforeTheJournal(t *testing.T) {
 
 // A slow journal makes a slow register, not a wrong one.
 func TestSlowJournal(t *testing.T) {
+	t.Parallel()
 	c := set(t)
 	c.on()
 	c.until("it is idle", inPhase(api.PhaseIdle))
@@ -213,6 +220,7 @@ func TestSlowJournal(t *testing.T) {
 
 // One that hangs is given up, and what it took nevertheless is found afterwards.
 func TestHangingJournal(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("waits for real time")
 	}
@@ -229,6 +237,7 @@ func TestHangingJournal(t *testing.T) {
 
 // A register whose record is long reads back only as far as it has to.
 func TestStartReadsTheNewestEntries(t *testing.T) {
+	t.Parallel()
 	c := set(t)
 	c.on()
 	c.until("it is idle", inPhase(api.PhaseIdle))
@@ -252,6 +261,7 @@ func TestStartReadsTheNewestEntries(t *testing.T) {
 
 // Entries of others, and of this service about other things, are not the book's; its own that make no sense stop it.
 func TestForeignAndBrokenEntries(t *testing.T) {
+	t.Parallel()
 	c := set(t)
 	printer, own := c.journal.Client("printer"), c.journal.Client(self)
 	ctx := context.Background()

@@ -28,6 +28,7 @@ func text(job devices.Job) string {
 
 // From the first scan to the paper: what is shown, what is recorded and in which order, what the devices are told.
 func TestWholeSale(t *testing.T) {
+	t.Parallel()
 	c := set(t)
 	c.on()
 	v := c.until("it is idle", inPhase(api.PhaseIdle))
@@ -74,6 +75,7 @@ func TestWholeSale(t *testing.T) {
 
 // The amount keys of the sale's screen pay at one touch, and a scan begins the next sale.
 func TestOneTouchAndNextScan(t *testing.T) {
+	t.Parallel()
 	c := set(t)
 	c.on()
 	c.scanner.scan(codeTea)
@@ -88,6 +90,7 @@ func TestOneTouchAndNextScan(t *testing.T) {
 }
 
 func TestTypingQuantityRemoveCancel(t *testing.T) {
+	t.Parallel()
 	c := set(t)
 	c.on()
 	c.until("it is idle", inPhase(api.PhaseIdle))
@@ -144,6 +147,7 @@ func TestTypingQuantityRemoveCancel(t *testing.T) {
 
 // A touch that comes twice pays once, even over a restart.
 func TestTouchesAreIdempotent(t *testing.T) {
+	t.Parallel()
 	c := set(t)
 	c.on()
 	c.until("it is idle", inPhase(api.PhaseIdle))
@@ -166,6 +170,7 @@ func TestTouchesAreIdempotent(t *testing.T) {
 
 // Whatever a scanner sends is said and breaks nothing.
 func TestJunkScans(t *testing.T) {
+	t.Parallel()
 	c := set(t)
 	c.on()
 	c.scanner.scan(codeTea)
@@ -189,6 +194,7 @@ func TestJunkScans(t *testing.T) {
 }
 
 func TestScanWhilePaying(t *testing.T) {
+	t.Parallel()
 	c := set(t)
 	c.on()
 	c.scanner.scan(codeTea)
@@ -207,6 +213,7 @@ func TestScanWhilePaying(t *testing.T) {
 
 // B03: the sale goes on without printer and drawer; later the receipt and the drawer are had with one touch.
 func TestB03NoPrinter(t *testing.T) {
+	t.Parallel()
 	c := set(t)
 	c.printer.gone()
 	c.on()
@@ -230,6 +237,7 @@ func TestB03NoPrinter(t *testing.T) {
 }
 
 func TestReprintIsMarked(t *testing.T) {
+	t.Parallel()
 	c := set(t)
 	c.on()
 	c.scanner.scan(codeTea)
@@ -250,6 +258,7 @@ func TestReprintIsMarked(t *testing.T) {
 
 // Paper that is out holds up the paper, not the next customers; every result finds its sale.
 func TestPaperWaitsWhileSellingGoesOn(t *testing.T) {
+	t.Parallel()
 	c := set(t)
 	c.printer.wait = make(chan struct{})
 	c.on()
@@ -272,6 +281,7 @@ func TestPaperWaitsWhileSellingGoesOn(t *testing.T) {
 
 // Ten scans a second and far more: none is lost, none doubled, and a screen that reads slowly holds up nothing.
 func TestScanBurst(t *testing.T) {
+	t.Parallel()
 	c := set(t)
 	c.on()
 	c.until("it is idle", inPhase(api.PhaseIdle))
@@ -298,6 +308,7 @@ func TestScanBurst(t *testing.T) {
 }
 
 func TestScannerRestart(t *testing.T) {
+	t.Parallel()
 	c := set(t)
 	c.on()
 	c.scanner.scan(codeTea, codeTea, codeTea)
@@ -315,6 +326,7 @@ func TestScannerRestart(t *testing.T) {
 }
 
 func TestMissedScansAreSaid(t *testing.T) {
+	t.Parallel()
 	c := set(t)
 	c.scanner.scan(codeTea)
 	c.scanner.mu.Lock()

@@ -1,6 +1,6 @@
 // Command register is the service that runs the counter. init starts it with its socket and life line; the flags are for trying it by hand.
 //
-// It is a main and nothing else: it reads the pack, connects, serves, and says so.
+// It is a main and not a place for decisions: it reads the pack, connects and serves. The rule that keeps it small: what can be tested without a socket is in package register.
 package main
 
 import (
