@@ -114,7 +114,7 @@ func TestGapEndsACodeOfABareScanner(t *testing.T) {
 	k := open(t)
 	k.scan("49012345")
 	require.True(t, k.d.Typing())
-	require.Equal(t, 250*time.Millisecond, k.d.Gap(), "nothing is known of it")
+	require.Equal(t, 700*time.Millisecond, k.d.Gap(), "nothing is known of it")
 	k.out = k.d.Idle(k.out)
 	k.want(good("49012345"))
 	require.Equal(t, 50*time.Millisecond, k.d.Gap(), "it sends no Enter")
