@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/choba-os/choba/services/journal/entry"
+	"github.com/choba-os/choba/services/journal/journaltest"
 	"github.com/choba-os/choba/services/journal/store"
 )
 
@@ -112,7 +113,7 @@ func BenchmarkStart(b *testing.B) {
 		require.NoError(b, err)
 		boot++
 		opt.Disk, opt.Clock = d, clock(boot)
-		opt.Random = &counter{uint64(boot) << 32}
+		opt.Random = journaltest.Repeatable(uint64(boot) << 32)
 		s, err := store.Open(opt)
 		require.NoError(b, err)
 		b.StopTimer()

@@ -2,8 +2,6 @@ package store_test
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -14,25 +12,15 @@ import (
 
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/choba-os/choba/services/journal/api"
 	"github.com/choba-os/choba/services/journal/chain"
 	"github.com/choba-os/choba/services/journal/entry"
+	"github.com/choba-os/choba/services/journal/journaltest"
 	"github.com/choba-os/choba/services/journal/segment"
 	"github.com/choba-os/choba/services/journal/store"
 )
-
-// counter is a source of bytes that is the same every time.
-type counter struct{ n uint64 }
-
-func (c *counter) Read(p []byte) (int, error) {
-	for i := 0; i < len(p); {
-		c.n++
-		sum := sha256.Sum256(binary.BigEndian.AppendUint64(nil, c.n))
-		i += copy(p[i:], sum[:])
-	}
-	return len(p), nil
-}
 
 // clock is one that goes a second a look.
 func clock(boot int) store.Clock {
@@ -46,7 +34,7 @@ func clock(boot int) store.Clock {
 func options(d store.Disk, boot int) store.Options {
 	log := logrus.New()
 	log.SetOutput(io.Discard)
-	return store.Options{Disk: d, Clock: clock(boot), Random: &counter{uint64(boot) << 32}, SegmentBytes: segment.MinBytes, Log: logrus.NewEntry(log)}
+	return store.Options{Disk: d, Clock: clock(boot), Random: journaltest.Repeatable(uint64(boot) << 32), SegmentBytes: segment.MinBytes, Log: logrus.NewEntry(log)}
 }
 
 // running is an open store whose writer runs.
@@ -415,6 +403,35 @@ func TestFullDisk(t *testing.T) {
 	}, 20*time.Second, 100*time.Millisecond)
 	require.Len(t, all(t, r.Store), n+4)
 	r.end(t)
+}
+
+// The same with a file system that is really full.
+func TestFullFileSystem(t *testing.T) {
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
+		t.Skipf("mounting a small file system: %v", err)
+	}
+	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+	n := 0
+	for boot := range 2 {
+		d, err := store.OpenDir(dir)
+		require.NoError(t, err)
+		r := run(t, options(d, boot))
+		for ; n < 1000; n++ {
+			if _, err = r.Append(context.Background(), "register", event(t, n)); err != nil {
+				break
+			}
+		}
+		require.ErrorIs(t, err, store.ErrFull)
+		require.Positive(t, n)
+		require.Len(t, all(t, r.Store), 1+boot+1+n)
+		for seq := range r.Size() {
+			_, err := r.Prove(seq)
+			require.NoError(t, err)
+		}
+		r.end(t)
+		require.NoError(t, d.Close())
+	}
 }
 
 // A disk that fails ends the journal: what a failed sync left on it nobody knows.

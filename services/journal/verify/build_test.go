@@ -2,8 +2,6 @@ package verify_test
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"os"
@@ -16,22 +14,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/choba-os/choba/services/journal/entry"
+	"github.com/choba-os/choba/services/journal/journaltest"
 	"github.com/choba-os/choba/services/journal/segment"
 	"github.com/choba-os/choba/services/journal/store"
 	"github.com/choba-os/choba/services/journal/verify"
 )
-
-// counter is a source of bytes that is the same every time.
-type counter struct{ n uint64 }
-
-func (c *counter) Read(p []byte) (int, error) {
-	for i := 0; i < len(p); {
-		c.n++
-		sum := sha256.Sum256(binary.BigEndian.AppendUint64(nil, c.n))
-		i += copy(p[i:], sum[:])
-	}
-	return len(p), nil
-}
 
 // journal is a journal's folder that grows by lives: openings of the store.
 type journal struct {
@@ -55,7 +42,7 @@ func (j *journal) live(n int) string {
 	log.SetOutput(io.Discard)
 	d, err := store.OpenDir(j.dir)
 	require.NoError(j.t, err)
-	s, err := store.Open(store.Options{Disk: d, Random: &counter{j.seed<<40 | uint64(boot)<<20}, SegmentBytes: j.bytes, Log: logrus.NewEntry(log),
+	s, err := store.Open(store.Options{Disk: d, Random: journaltest.Repeatable(j.seed<<40 | uint64(boot)<<20), SegmentBytes: j.bytes, Log: logrus.NewEntry(log),
 		Clock: store.Clock{Boot: fmt.Sprintf("boot-%d", boot), Now: func() (time.Time, int64) {
 			tick++
 			return j.start.Add(time.Duration(boot)*time.Hour + time.Duration(tick)*time.Second), tick * 1e9
