@@ -30,3 +30,17 @@ func save(t *testing.T, img image.Image, name string) {
 	defer f.Close()
 	require.NoError(t, png.Encode(f, img))
 }
+
+// colours counts the colours of the bottom third, where the firmware draws
+// nothing and recovery draws its advice on a ground of its own.
+func colours(img image.Image) int {
+	seen := map[[3]uint32]bool{}
+	b := img.Bounds()
+	for y := b.Max.Y * 2 / 3; y < b.Max.Y; y += 2 {
+		for x := b.Min.X; x < b.Max.X; x += 2 {
+			r, g, bl, _ := img.At(x, y).RGBA()
+			seen[[3]uint32{r, g, bl}] = true
+		}
+	}
+	return len(seen)
+}
