@@ -45,7 +45,7 @@ type Line struct {
 
 // Bounds of a job.
 const (
-	MaxLines = 1000
+	MaxLines = 2000
 	MaxText  = 1024
 )
 

@@ -126,7 +126,7 @@ func played(t testing.TB, socket string, h http.Handler) func() {
 // until waits for a View that fits.
 func (c *counter) until(what string, fits func(api.View) bool) api.View {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
 	defer cancel()
 	var got api.View
 	found := fmt.Errorf("found")
