@@ -15,6 +15,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/choba-os/choba/drivers/disk"
 	"github.com/choba-os/choba/image/layout"
@@ -89,13 +90,23 @@ func Print(out io.Writer) error {
 // nowhere is a world for printing plans; nothing is ever done in it.
 type nowhere struct{ World }
 
+// say prints one line, whatever a cause has inside.
 func (b *Boot) say(format string, args ...any) {
-	b.world.Say(Prefix + fmt.Sprintf(format, args...))
+	b.world.Say(Prefix + oneLine(fmt.Sprintf(format, args...)))
+}
+
+func oneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, text)
 }
 
 // note keeps a sentence for CHOBA_BOOT_NOTES and says it.
 func (b *Boot) note(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
+	text := oneLine(fmt.Sprintf(format, args...))
 	b.notes = append(b.notes, text)
 	b.say("note: %s", text)
 }

@@ -279,7 +279,7 @@ func TestMachineTroubles(t *testing.T) {
 	require.Empty(t, troubles[0].Slot)
 
 	w, _, ma, _ := twoSlots(t)
-	w.fail["arm"] = errors.New("no dog")
+	w.fail["arm"] = errors.New("no\ndog")
 	w.fail["measure"] = os.ErrNotExist
 	New(w).Run()
 	require.Contains(t, w.env[4], "no watchdog guards this boot: no dog; this register has no TPM")

@@ -2,6 +2,7 @@ package boot
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -56,7 +57,7 @@ func (b *Boot) checkBlocks(c slot.Candidate) error {
 		return err
 	}
 	defer p.Close()
-	return verity.Verify(p, b.found[c.Slot].Verity)
+	return errors.Join(verity.Verify(p, b.found[c.Slot].Verity), b.world.FeedWatchdog())
 }
 
 func (b *Boot) openVerity(c slot.Candidate) error {

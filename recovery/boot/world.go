@@ -38,6 +38,7 @@ type World interface {
 
 	Measure(seal.Event) error
 	ArmWatchdog(timeout time.Duration) (identity string, err error)
+	FeedWatchdog() error // once; no error when there is none
 	// KeepWatchdog feeds it for ever; it returns only with an error.
 	KeepWatchdog() error
 	GiveUpMACAdmin() error

@@ -204,6 +204,7 @@ func (w *world) Measure(e seal.Event) error {
 	return w.do("measure")
 }
 func (w *world) ArmWatchdog(time.Duration) (string, error) { return "dog", w.do("arm") }
+func (w *world) FeedWatchdog() error                       { return w.do("feed") }
 func (w *world) KeepWatchdog() error                       { return w.do("keep") }
 func (w *world) GiveUpMACAdmin() error                     { return w.do("give up") }
 func (w *world) SwitchRoot(dir string, keep ...string) error {

@@ -108,13 +108,21 @@ func (m *Machine) ArmWatchdog(timeout time.Duration) (string, error) {
 	return dog.Identity, nil
 }
 
+// FeedWatchdog feeds it once, after something that took long.
+func (m *Machine) FeedWatchdog() error {
+	if m.dog == nil {
+		return nil
+	}
+	return m.dog.Feed()
+}
+
 // KeepWatchdog feeds the watchdog four times a timeout, for ever.
 func (m *Machine) KeepWatchdog() error {
 	for m.dog == nil {
 		time.Sleep(time.Hour) // nothing to feed, and nothing else to do
 	}
 	for {
-		if err := m.dog.Feed(); err != nil {
+		if err := m.FeedWatchdog(); err != nil {
 			return err
 		}
 		time.Sleep(m.dog.Timeout / 4)
