@@ -32,15 +32,20 @@ func (m Mount) String() string {
 	return s
 }
 
-const closed = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
+const (
+	closed = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
+	// Where files can be written, IPE refuses to execute them and says so, which puts the attempt into the journal;
+	// noexec would refuse first, and silently.
+	writable = unix.MS_NOSUID | unix.MS_NODEV
+)
 
 // Mounts are the file systems that init adds to those that recovery hands over (/dev, /proc, /sys).
 func Mounts() []Mount {
 	return []Mount{
 		// Nobody but root sees the others' processes.
 		{"proc", "/proc", "proc", closed | unix.MS_REMOUNT, "hidepid=invisible"},
-		{"run", "/run", "tmpfs", closed, "mode=755,size=4m"},
-		{"tmp", "/tmp", "tmpfs", closed, "mode=1777,size=16m"},
+		{"run", "/run", "tmpfs", writable, "mode=755,size=4m"},
+		{"tmp", "/tmp", "tmpfs", writable, "mode=1777,size=16m"},
 		{"cgroup2", "/sys/fs/cgroup", "cgroup2", closed, ""},
 	}
 }
