@@ -44,7 +44,7 @@ func (m *machine) prepareServices() (err error) {
 	}()
 	go m.journal.Run(ctx)
 	m.journal.Add("boot.start", map[string]any{
-		"slot": m.facts.slot, "version": m.facts.version, "root": m.facts.rootHash, "notes": m.facts.notes, "clock": sure(m.clock),
+		"slot": m.facts.slot, "version": m.facts.version, "root": m.facts.rootHash[:12], "notes": m.facts.notes, "clock": sure(m.clock),
 	})
 	return nil
 }

@@ -28,6 +28,8 @@ type Appender interface {
 type Event struct {
 	Kind    string          `json:"kind"`
 	Content json.RawMessage `json:"content"` // a JSON object
+
+	bare bool // its content was refused and left out
 }
 
 const (
@@ -115,7 +117,8 @@ func (q *Queue) first() (Event, bool) {
 	return q.waiting[0], true
 }
 
-// deliver tries once and says whether e is done with: recorded, or refused for good. An answer that was lost is tried
+// deliver tries once and says whether to go on with the first event at once: e is recorded, or it was refused and its
+// kind alone is tried next, or that was refused too. An answer that was lost is tried
 // again: an event twice is better than none.
 func (q *Queue) deliver(ctx context.Context, e Event) bool {
 	call, cancel := context.WithTimeout(ctx, callTime)
@@ -129,6 +132,11 @@ func (q *Queue) deliver(ctx context.Context, e Event) bool {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if err != nil && !e.bare {
+		// The journal takes no card numbers. Whoever names a file like one must not be able to hide what he did with it.
+		q.waiting[0] = Event{Kind: e.Kind, Content: json.RawMessage(`{"withheld":"the journal refused the content"}`), bare: true}
+		return true
+	}
 	q.waiting = q.waiting[1:]
 	if q.lost > 0 && len(q.waiting) < room {
 		text, _ := json.Marshal(map[string]int{"events": q.lost})

@@ -77,17 +77,20 @@ func TestFullQueueIsCountedNotWaitedFor(t *testing.T) {
 	require.JSONEq(t, `{"events":7}`, string(f.got[room].Content))
 }
 
-func TestRefusedIsSaidAndPassedOver(t *testing.T) {
-	f := &fake{errs: []error{fmt.Errorf("%w: not your kind", ErrRefused)}}
+func TestRefusedContentIsWithheldAndThenPassedOver(t *testing.T) {
+	no := fmt.Errorf("%w: a card number", ErrRefused)
+	f := &fake{errs: []error{no, nil, no, no}}
 	var said []string
 	q := New(f, func(s string) { said = append(said, s) })
-	q.Add("sale.closed", struct{}{})
+	q.Add("exec.refused", map[string]string{"path": "/tmp/4111111111111111"})
+	q.Add("sale.closed", struct{}{}) // not init's kind: refused whatever is in it
 	q.Add("boot.end", struct{}{})
 	q.Add("boot.bad", func() {})
 	q.Drain(t.Context())
-	require.Equal(t, []string{"boot.end"}, f.kinds())
-	require.Len(t, said, 2)
-	require.Contains(t, strings.Join(said, "\n"), "not your kind")
+	require.Equal(t, []string{"exec.refused", "boot.end"}, f.kinds())
+	require.JSONEq(t, `{"withheld":"the journal refused the content"}`, string(f.got[0].Content))
+	require.Len(t, said, 4)
+	require.Contains(t, strings.Join(said, "\n"), "a card number")
 }
 
 // serve is the services' own server, which the hand-written request must please.

@@ -216,6 +216,17 @@ func TestBackOffGrowsToItsEndAndIsForgiven(t *testing.T) {
 	require.Equal(t, FirstBackOff, u.wait)
 }
 
+// The last words of a process that is gone say nothing about the one that took its place.
+func TestWordsOfAnEarlierStart(t *testing.T) {
+	w := &watch{}
+	rows := []table.Row{{Name: "x", Health: true}}
+	s := &Set{cfg: Config{Hooks: w.hooks()}, health: newHealth(rows), units: []*unit{{row: rows[0], pid: 7, starts: 2}}}
+	s.heard(word{service: "x", starts: 1, text: wordReady, at: time.Now()})
+	require.Zero(t, w.ready)
+	s.heard(word{service: "x", starts: 2, text: wordReady, at: time.Now()})
+	require.Equal(t, 1, w.ready)
+}
+
 func TestHowItEnded(t *testing.T) {
 	const sigkill, sigsys = 9, 31
 	require.Equal(t, "code 3", how(unix.WaitStatus(3<<8), false))
