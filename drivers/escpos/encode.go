@@ -45,7 +45,7 @@ type Line struct {
 
 // Bounds of a job.
 const (
-	MaxLines = 2000
+	MaxLines = 3000
 	MaxText  = 1024
 )
 

@@ -106,6 +106,7 @@ func serve(t testing.TB, wait *sync.WaitGroup, ctx context.Context, socket strin
 	os.Remove(socket)
 	ln, err := net.Listen("unix", socket)
 	require.NoError(t, err)
+	ln.(*net.UnixListener).SetUnlinkOnClose(false) // the path may be somebody else's by then
 	wait.Go(func() {
 		if err := link.Serve(ctx, ln, func(uint32) string { return "screen" }, h); err != nil {
 			t.Errorf("serving %s: %v", socket, err)

@@ -2,9 +2,11 @@ package register
 
 import (
 	"context"
+	"encoding/json"
 	"image/png"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -12,32 +14,42 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/choba-os/choba/drivers/escpos"
+	devices "github.com/choba-os/choba/services/devices/api"
 	printerservice "github.com/choba-os/choba/services/devices/printer"
+	"github.com/choba-os/choba/services/link"
 	portsapi "github.com/choba-os/choba/services/ports/api"
 	"github.com/choba-os/choba/services/register/api"
+	"github.com/choba-os/choba/services/till/catalogue"
+	"github.com/choba-os/choba/services/till/day"
+	"github.com/choba-os/choba/services/till/receipt"
 	"github.com/choba-os/choba/services/till/sale"
+	"github.com/choba-os/choba/services/till/tax"
 	twin "github.com/choba-os/choba/tests/bench/printer"
 )
 
 // realPrinter puts the real printer service, with the bench's printer on its line, where the played one was.
 func (c *counter) realPrinter() *twin.Printer {
 	c.printer.gone()
-	paper := twin.New(twin.Options{LineTime: time.Microsecond, Buffer: 1 << 16})
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	require.NoError(c.t, err)
-	theirs := os.NewFile(uintptr(fds[1]), "twin")
-	go paper.Serve(theirs) // ends when the line is closed
-	c.t.Cleanup(func() { theirs.Close() })
-	plug := make(chan *portsapi.Handed, 1)
-	plug <- &portsapi.Handed{Role: "printer", Device: "played", Kind: "bytes", File: os.NewFile(uintptr(fds[0]), "line")}
+	tape := twin.New(twin.Options{LineTime: time.Microsecond, Buffer: 1 << 16})
+	ended := make(chan struct{}, 1)
+	ended <- struct{}{}
 	s := printerservice.New(printerservice.Options{
-		Claim: func(ctx context.Context) (*portsapi.Handed, error) {
+		Claim: func(ctx context.Context) (*portsapi.Handed, error) { // a new line whenever the last one was given up
 			select {
-			case h := <-plug:
-				return h, nil
+			case <-ended:
 			case <-ctx.Done():
 				return nil, ctx.Err()
 			}
+			fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+			if err != nil {
+				return nil, err
+			}
+			go func() {
+				tape.Serve(os.NewFile(uintptr(fds[1]), "twin"))
+				ended <- struct{}{}
+			}()
+			return &portsapi.Handed{Role: "printer", Device: "played", Kind: "bytes", File: os.NewFile(uintptr(fds[0]), "line")}, nil
 		},
 		Journal: c.journal.Client("printer"), Now: time.Now, Log: silent(),
 		Mono: func() (int64, error) {
@@ -51,7 +63,7 @@ func (c *counter) realPrinter() *twin.Printer {
 	wait.Go(func() { s.Run(ctx, func() {}) })
 	serve(c.t, &wait, ctx, c.at("printer"), s.Handler())
 	c.t.Cleanup(func() { cancel(); wait.Wait() })
-	return paper
+	return tape
 }
 
 // The real printer service takes the register's proofs and lines: one pulse, and the receipt on paper.
@@ -82,20 +94,30 @@ func TestRealPrinterService(t *testing.T) {
 	}
 }
 
-// The longest sale fits on the longest job.
+// The longest sale in the longest words on the narrowest paper is still a job that the printer takes.
 func TestLongestReceipt(t *testing.T) {
 	t.Parallel()
-	c := set(t)
-	for i := range c.pack.Articles {
-		c.pack.Articles[i].Name = "とても長い名前の商品で一行には入りきらないもの その番号は数えて十と四つ目の一覧の中"
+	s := sale.State{}
+	do := func(e sale.Event) {
+		var err error
+		s, _, err = sale.Apply(s, e)
+		require.NoError(t, err)
 	}
-	tape := c.realPrinter()
-	c.on()
-	c.until("it is idle", inPhase(api.PhaseIdle))
+	noon := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	longest := strings.Repeat("長", catalogue.MaxName)
+	do(sale.Opened{Sale: "000001", Register: "02", Business: day.Of(noon), At: noon, Operator: sale.Operator{ID: "1", Name: longest}, Pack: "p.1",
+		Terms: tax.Terms{Included: true, Rounding: tax.Floor, Rates: []tax.Rate{{Class: tax.Reduced, Points: 800, Reduced: true}}}})
 	for i := range sale.MaxLines {
-		c.must(api.Act{Op: api.OpCode, Code: c.pack.Articles[i%200].Code, Qty: 2})
+		do(sale.ItemAdded{Sale: "000001", Line: i + 1, Qty: 2, Item: catalogue.Article{Code: "000001", Name: longest, NameEn: "x", Department: "d", Tax: tax.Reduced, Price: 90_000}})
 	}
-	c.must(api.Act{Op: api.OpCash})
-	c.until("the receipt is printed", func(v api.View) bool { return v.Print.State == "done" })
-	require.Len(t, tape.Papers(), 1)
+	do(sale.Tendered{Sale: "000001", Tender: "cash", Type: sale.Cash, Amount: 90_000_000})
+	done, err := s.Completion(noon)
+	require.NoError(t, err)
+	do(done)
+	lines, err := receipt.Build(receipt.Shop{Name: longest, Address: longest, Phone: longest}, s, sale.Job{ID: "j", Reissue: true, At: noon}, receipt.Narrow)
+	require.NoError(t, err)
+	require.LessOrEqual(t, len(lines), escpos.MaxLines)
+	body, err := json.Marshal(devices.Job{ID: "j", Lines: paper(lines), Cut: true})
+	require.NoError(t, err)
+	require.Less(t, len(body), link.MaxBody)
 }
