@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -64,7 +66,8 @@ func TestDataKeyStaysShut(t *testing.T) {
 			got := on(t, next, ready, stop)
 			require.Regexp(t, stop, got)
 			t.Log(got)
-			keep(t, next, "seal-"+c.name)
+			require.Eventually(t, func() bool { return colours(keep(t, next, "stop-"+strings.ReplaceAll(c.name, " ", "-"))) > 8 }, 30*time.Second, time.Second, "the reason on the screen")
+			next.Cut()
 			data, before := partition(t, pulled(t, next)), partition(t, raw)
 			require.Equal(t, before, data, "the data partition was touched")
 		})

@@ -27,7 +27,7 @@ func main() {
 	for _, c := range checks {
 		report(c.name, c.try())
 	}
-	for _, line := range system() {
+	for _, line := range append(system(), journal()...) {
 		fmt.Println("probe: " + line)
 	}
 	fmt.Println("probe: end")
