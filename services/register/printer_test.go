@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/choba-os/choba/drivers/escpos"
+	"github.com/choba-os/choba/drivers/escpos/outline"
 	devices "github.com/choba-os/choba/services/devices/api"
 	printerservice "github.com/choba-os/choba/services/devices/printer"
 	"github.com/choba-os/choba/services/link"
@@ -31,7 +32,9 @@ import (
 // realPrinter puts the real printer service, with the bench's printer on its line, where the played one was.
 func (c *counter) realPrinter() *twin.Printer {
 	c.printer.gone()
-	tape := twin.New(twin.Options{LineTime: time.Microsecond, Buffer: 1 << 16})
+	font, err := outline.New()
+	require.NoError(c.t, err)
+	tape := twin.New(twin.Options{Font: font, LineTime: time.Microsecond, Buffer: 1 << 16})
 	ended := make(chan struct{}, 1)
 	ended <- struct{}{}
 	s := printerservice.New(printerservice.Options{
@@ -51,7 +54,7 @@ func (c *counter) realPrinter() *twin.Printer {
 			}()
 			return &portsapi.Handed{Role: "printer", Device: "played", Kind: "bytes", File: os.NewFile(uintptr(fds[0]), "line")}, nil
 		},
-		Journal: c.journal.Client("printer"), Now: time.Now, Log: silent(),
+		Font: font, Journal: c.journal.Client("printer"), Now: time.Now, Log: silent(),
 		Mono: func() (int64, error) {
 			var ts unix.Timespec
 			err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts)
