@@ -105,6 +105,7 @@ func (r *Register) after(a api.Act) error {
 		}
 		return r.do(s.NextCommand("sale"))
 	case api.OpAck:
+		r.unread = r.unread[min(1, len(r.unread)):]
 		return nil
 	}
 	return &link.Error{Kind: link.BadRequest, Text: "there is no such operation"}

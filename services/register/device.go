@@ -52,13 +52,13 @@ type words struct{ ja, en string }
 
 // deviceWords has the sentence for each thing that a printer or scanner can say of itself, and how to go on.
 var deviceWords = map[string]words{
-	devices.TextSilent:     {"プリンタが応答しません。電源とケーブルを確かめてください。販売は続けられます", "The printer does not answer. Check power and cable. Selling goes on"},
-	devices.TextCoverOpen:  {"プリンタのカバーが開いています。閉めると印刷されます", "The printer's cover is open. Close it to print"},
+	devices.TextSilent:     {"プリンターが応答しません。電源とケーブルを確かめてください。販売は続けられます", "The printer does not answer. Check power and cable. Selling goes on"},
+	devices.TextCoverOpen:  {"プリンターのカバーが開いています。閉めると印刷されます", "The printer's cover is open. Close it to print"},
 	devices.TextPaperOut:   {"用紙がありません。用紙を入れると印刷されます", "The printer is out of paper. Load paper to print"},
 	devices.TextNearEnd:    {"用紙が残り少なくなっています", "The paper is nearly used up"},
 	devices.TextCutter:     {"カッターが詰まっています。用紙を取り除いてください", "The cutter is jammed. Remove the paper"},
-	devices.TextFault:      {"プリンタの異常です。電源を入れ直してください。販売は続けられます", "The printer has a fault. Switch it off and on. Selling goes on"},
-	devices.TextOffline:    {"プリンタがオフラインです。販売は続けられます", "The printer is offline. Selling goes on"},
+	devices.TextFault:      {"プリンターの異常です。電源を入れ直してください。販売は続けられます", "The printer has a fault. Switch it off and on. Selling goes on"},
+	devices.TextOffline:    {"プリンターがオフラインです。販売は続けられます", "The printer is offline. Selling goes on"},
 	devices.TextPrinting:   {"", ""},
 	devices.TextWaiting:    {"印刷待ちのレシートがあります", "A receipt waits for the printer"},
 	devices.TextDrawerOpen: {"", ""},
@@ -66,7 +66,7 @@ var deviceWords = map[string]words{
 
 var (
 	noScanner = words{"スキャナがありません。商品番号を入力して登録できます", "No scanner. Type the article's number instead"}
-	noPrinter = words{"プリンタがありません。販売は続けられます。レシートは後で印刷できます", "No printer. Selling goes on; print the receipt later"}
+	noPrinter = words{"プリンターがありません。販売は続けられます。レシートは後で印刷できます", "No printer. Selling goes on; print the receipt later"}
 	noDrawer  = words{"ドロアを動かせません。鍵で開けてください", "The drawer cannot be moved. Open it with the key"}
 	noJournal = words{"記録装置が応答しません。回復するまで会計できません", "The journal does not answer. Nothing can be sold until it does"}
 )

@@ -281,7 +281,7 @@ func (r *Register) settleComplete(first bool) {
 	if first {
 		r.message = r.say(msgCompleted)
 		if s.Printed() == sale.JobUnknown {
-			r.message = r.say(msgReprint)
+			r.message = r.say(msgReprint, s.Opened.Sale)
 		}
 		return
 	}

@@ -80,6 +80,7 @@ type Register struct {
 	waiting *scan        // a scan that waits for the journal
 	acked   []string     // the newest touches that needed no record
 	message *api.Message
+	unread  []*api.Message           // what became of scans that registered nothing, until a person confirms each
 	devices map[string]devices.State // by role; what is not in it does not answer
 	shown   string                   // the minute on the screen
 }

@@ -189,7 +189,12 @@ func TestJunkScans(t *testing.T) {
 	c.until("the bad scan is explained", func(v api.View) bool { return v.Message != nil && v.Message.Code == "bad-code" })
 	c.scanner.scan(codeBeer)
 	v := c.until("the next piece is there", func(v api.View) bool { return v.Count == 2 })
-	require.Nil(t, v.Message)
+	require.Equal(t, "bad-code", v.Message.Code, "a good scan does not wipe away that another registered nothing")
+	c.scanner.scan("4909999999998")
+	v = c.until("the next one waits behind it", func(v api.View) bool { return strings.Contains(v.Message.Text, "ほか1件") })
+	require.Equal(t, "bad-code", v.Message.Code)
+	require.Equal(t, "unknown-code", c.must(api.Act{Op: api.OpAck}).Message.Code)
+	require.Nil(t, c.must(api.Act{Op: api.OpAck}).Message)
 	require.Len(t, c.entries(), 3, "junk is not recorded")
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	devices "github.com/choba-os/choba/services/devices/api"
+	"github.com/choba-os/choba/services/register/api"
 	"github.com/choba-os/choba/services/till/barcode"
 	"github.com/choba-os/choba/services/till/book"
 	"github.com/choba-os/choba/services/till/catalogue"
@@ -87,12 +88,23 @@ func (r *Register) takeScan() {
 	if err == nil || errors.Is(err, book.ErrRepeated) { // repeated: it was recorded, only the answer was lost
 		r.message = nil
 	} else {
-		r.message = r.explainError(err)
+		r.unheard(r.explainError(err))
 	}
 	if s.lost > 0 {
-		r.message = r.say(msgScansLost, s.lost)
+		r.unheard(r.say(msgScansLost, s.lost))
 	}
 	r.publish()
+}
+
+// maxUnread bounds the scans that wait to be confirmed; who has that many has put the scanner down long ago.
+const maxUnread = 99
+
+// unheard keeps what became of a scan that registered nothing until a person has confirmed it: the next good scan must not wipe away that goods lie in the bag
+// that are not on the list.
+func (r *Register) unheard(m *api.Message) {
+	if m != nil && len(r.unread) < maxUnread {
+		r.unread = append(r.unread, m)
+	}
 }
 
 func (r *Register) takeOne(s scan) error {

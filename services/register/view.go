@@ -1,6 +1,8 @@
 package register
 
 import (
+	"fmt"
+
 	devices "github.com/choba-os/choba/services/devices/api"
 	"github.com/choba-os/choba/services/register/api"
 	"github.com/choba-os/choba/services/till/day"
@@ -16,10 +18,7 @@ func (r *Register) view(rev uint64) api.View {
 		Receipt:  r.book.Number(), Business: day.Of(now).String(), Now: now, TaxInside: r.cfg.Pack.Tax.Included,
 		Lines: []api.Line{}, Rates: []api.RateSum{}, Quick: []int64{}, Tenders: r.tenders(), Devices: r.deviceViews(),
 	}
-	if r.message != nil {
-		m := *r.message
-		v.Message = &m
-	}
+	v.Message = r.toSay()
 	if s.Phase == sale.Open {
 		v.Receipt = s.Opened.Sale // also while it has no lines yet
 	}
@@ -27,6 +26,23 @@ func (r *Register) view(rev uint64) api.View {
 		r.viewSale(&v, s)
 	}
 	return v
+}
+
+// toSay is the message for the screen: why nothing can be sold, else the oldest scan that registered nothing, else the newest message.
+func (r *Register) toSay() *api.Message {
+	m := r.message
+	if r.down == nil && len(r.unread) > 0 {
+		m = r.unread[0]
+	}
+	if m == nil {
+		return nil
+	}
+	out := *m
+	if more := len(r.unread) - 1; r.down == nil && more > 0 {
+		out.Text += fmt.Sprintf("(ほか%d件)", more)
+		out.TextEn += fmt.Sprintf(" (%d more)", more)
+	}
+	return &out
 }
 
 func (r *Register) phase() api.Phase {

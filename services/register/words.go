@@ -40,8 +40,8 @@ var (
 
 	msgInterrupted   = sentencePair{"warning", "interrupted", "お会計の途中で中断しました。お預りは取り消されています。もう一度お会計してください。", "Payment was interrupted and is void. Please take payment again."}
 	msgCompleted     = sentencePair{"info", "interrupted", "この会計は完了しています。レシートかドロアが必要なら「レシート印刷」、なければ「次のお客様」を押してください。", "This sale is complete. Press Print receipt if paper or drawer is needed, else Next customer."}
-	msgReprint       = sentencePair{"ask", "reprint?", "No.%sのレシートが印刷されたか分かりません。出ていなければ「レシート印刷」(再発行)を押してください。", "Receipt No. %s may or may not be printed. If it is missing, press Print receipt (marked as a copy)."}
-	msgNotPrinted    = sentencePair{"warning", "printer", "No.%sのレシートを印刷できませんでした。プリンタを確かめて「レシート印刷」を押してください。", "Receipt No. %s was not printed. Check the printer and press Print receipt."}
+	msgReprint       = sentencePair{"ask", "reprint?", "No.%sのレシートが印刷されたか分かりません。出ていなければ再発行してください。", "Receipt No. %s may or may not be printed. If it is missing, print a copy."}
+	msgNotPrinted    = sentencePair{"warning", "printer", "No.%sのレシートを印刷できませんでした。プリンターを確かめて「レシート印刷」を押してください。", "Receipt No. %s was not printed. Check the printer and press Print receipt."}
 	msgDrawerFailed  = sentencePair{"warning", "drawer", "ドロアが開きませんでした。鍵で開けてください。", "The drawer did not open. Open it with the key."}
 	msgDrawerUnknown = sentencePair{"warning", "drawer", "ドロアが開いたか確認できません。開いていなければ鍵で開けてください。", "The drawer may not have opened. If it is shut, use the key."}
 )
