@@ -117,7 +117,7 @@ func strangers(t *testing.T, r *bench.Register) {
 
 // Unknown barcodes, absurd lengths and stray keys lose nothing and break nothing.
 func junk(t *testing.T, r *bench.Register, m *mirror) {
-	odd := []string{"4999999999996", "1", strings.Repeat("9", 200), "abc<script>", "\x1b\b\t"}
+	odd := []string{"4909999999998", "1", strings.Repeat("9", 200), "abc<script>", "\x1b\b\t"}
 	for _, code := range odd {
 		require.NoError(t, r.Scan(code))
 		time.Sleep(time.Second)
