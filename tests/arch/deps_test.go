@@ -69,6 +69,9 @@ func commands(all map[string]*Package) map[string]string {
 				if !ok || at >= len(call.Args) {
 					return true
 				}
+				if first, isName := call.Args[0].(*ast.Ident); callee(call) == "command" && (!isName || first.Name != "ctx") {
+					return true // a method of that name that starts nothing
+				}
 				lit, ok := call.Args[at].(*ast.BasicLit)
 				if !ok || lit.Kind != token.STRING {
 					return true
