@@ -165,6 +165,7 @@ func TestPairTakesTurns(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, []byte{byte('0' + i)}, f.Payload)
 		require.Equal(t, [2]error{}, f.Problem)
+		require.Equal(t, []byte{byte('0' + i - 1)}, f.Older)
 		copies = append(copies, f.Copy)
 	}
 	require.Equal(t, []int{1, 2, 1, 2, 1}, copies)
@@ -185,6 +186,7 @@ func TestPairEveryByte(t *testing.T) {
 			f, err := p.Load(m)
 			require.NoError(t, err)
 			require.Equal(t, want[c], string(f.Payload))
+			require.Nil(t, f.Older)
 			require.Error(t, f.Problem[c])
 			require.NoError(t, f.Problem[1-c])
 			if i%64 == 0 {
@@ -249,6 +251,33 @@ func TestPairConflict(t *testing.T) {
 	f, err = p.Load(m)
 	require.NoError(t, err, "two equal copies are no conflict")
 	require.Equal(t, 1, f.Copy)
+}
+
+// A whole frame that the owner cannot read is never preferred, and is what the next
+// Store writes over.
+func TestPairCheck(t *testing.T) {
+	m, p := newMemory(16384), testPair()
+	errOdd := errors.New("odd")
+	p.Check = func(payload []byte) error {
+		if payload[0] == '?' {
+			return errOdd
+		}
+		return nil
+	}
+	require.NoError(t, p.Store(m, []byte("a")))
+	copy(m.data, frameOf(t, 9, "?", p.Size))
+	f, err := p.Load(m)
+	require.NoError(t, err)
+	require.Equal(t, Found{Payload: []byte("a"), Generation: 2, Copy: 2, Problem: [2]error{errOdd, nil}}, f)
+	require.NoError(t, p.Store(m, []byte("b")))
+	f, err = p.Load(m)
+	require.NoError(t, err)
+	require.Equal(t, Found{Payload: []byte("b"), Older: []byte("a"), Generation: 3, Copy: 1}, f)
+	copy(m.data, frameOf(t, 9, "?", p.Size))
+	copy(m.data[8192:], frameOf(t, 9, "?!", p.Size))
+	_, err = p.Load(m)
+	require.ErrorIs(t, err, ErrUnreadable)
+	require.ErrorIs(t, err, errOdd)
 }
 
 func TestPairEnds(t *testing.T) {

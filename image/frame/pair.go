@@ -20,6 +20,11 @@ type Pair struct {
 	Magic  string
 	Offset [2]int64 // of the copies; they must not overlap
 	Size   int      // of one copy, in bytes
+
+	// Check, when set, says what is wrong with a payload of a whole frame. A copy that
+	// it refuses counts as unreadable: the other one is used and kept. Without it the
+	// newer whole frame counts, whatever it holds.
+	Check func(payload []byte) error
 }
 
 // ErrUnreadable means that neither copy could be read. Why each could not is in
@@ -32,8 +37,9 @@ var ErrConflict = errors.New("the copies differ under one generation")
 
 // Found is what Load saw.
 type Found struct {
-	Payload    []byte
-	Generation uint64
+	Payload    []byte // of the newer copy
+	Older      []byte // of the other one; nil when it is not readable
+	Generation uint64 // of Payload
 	Copy       int      // 1 or 2; 0 = neither
 	Problem    [2]error // what is wrong with copy 1 and copy 2; nil = readable
 }
@@ -60,7 +66,7 @@ func (p Pair) Load(r io.ReaderAt) (Found, error) {
 	default:
 		f.Copy = 2
 	}
-	f.Payload, f.Generation = got[f.Copy-1], gen[f.Copy-1]
+	f.Payload, f.Generation, f.Older = got[f.Copy-1], gen[f.Copy-1], got[2-f.Copy]
 	return f, nil
 }
 
@@ -69,7 +75,14 @@ func (p Pair) read(r io.ReaderAt, i int) ([]byte, uint64, error) {
 	if n, err := r.ReadAt(block, p.Offset[i]); n < len(block) {
 		return nil, 0, fmt.Errorf("reading at %d: %w", p.Offset[i], err)
 	}
-	return Decode(p.Magic, block)
+	payload, generation, err := Decode(p.Magic, block)
+	if err == nil && p.Check != nil {
+		err = p.Check(payload)
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	return payload, generation, nil
 }
 
 // Store writes the payload as the next generation over the copy that is not the
