@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/choba-os/choba/image/frame/frametest"
 )
 
 const testMagic = "TEST-1"
@@ -97,67 +99,15 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// memory is a disk that loses power after a given number of written sectors.
-type memory struct {
-	data    []byte
-	sector  int  // atomic unit, in bytes
-	left    int  // sectors still written before the power goes; -1 = for ever
-	reverse bool // the disk writes the last sector of a request first
-	writes  int  // sectors written in all
-	syncs   int
-}
-
-var errPower = errors.New("power cut")
-
-func newMemory(size int) *memory { return &memory{data: make([]byte, size), sector: 512, left: -1} }
-
-func (m *memory) clone() *memory {
-	c := *m
-	c.data = bytes.Clone(m.data)
-	return &c
-}
-
-func (m *memory) ReadAt(b []byte, off int64) (int, error) {
-	return bytes.NewReader(m.data).ReadAt(b, off)
-}
-
-func (m *memory) WriteAt(b []byte, off int64) (int, error) {
-	if int(off)+len(b) > len(m.data) {
-		return 0, io.ErrShortWrite
-	}
-	n := (len(b) + m.sector - 1) / m.sector
-	for i := range n {
-		if m.left == 0 {
-			return 0, errPower
-		}
-		at := i * m.sector
-		if m.reverse {
-			at = (n - 1 - i) * m.sector
-		}
-		copy(m.data[int(off)+at:], b[at:min(at+m.sector, len(b))])
-		m.left--
-		m.writes++
-	}
-	return len(b), nil
-}
-
-func (m *memory) Sync() error {
-	if m.left == 0 {
-		return errPower
-	}
-	m.syncs++
-	return nil
-}
-
 func testPair() Pair { return Pair{Magic: testMagic, Offset: [2]int64{0, 8192}, Size: 2048} }
 
 func TestPairTakesTurns(t *testing.T) {
-	m, p := newMemory(16384), testPair()
+	m, p := frametest.New(16384), testPair()
 	_, err := p.Load(m)
 	require.ErrorIs(t, err, ErrUnreadable)
 	require.ErrorIs(t, err, ErrEmpty)
 	require.NoError(t, p.Store(m, []byte("0")))
-	require.Equal(t, 2, m.syncs, "a fresh pair is written twice")
+	require.Equal(t, 2, m.Syncs, "a fresh pair is written twice")
 	copies := []int{}
 	for i := 1; i < 6; i++ {
 		require.NoError(t, p.Store(m, []byte{byte('0' + i)}))
@@ -169,20 +119,20 @@ func TestPairTakesTurns(t *testing.T) {
 		copies = append(copies, f.Copy)
 	}
 	require.Equal(t, []int{1, 2, 1, 2, 1}, copies)
-	require.Equal(t, 2+5, m.syncs, "each store is flushed")
+	require.Equal(t, 2+5, m.Syncs, "each store is flushed")
 }
 
 // Whatever byte of one copy is damaged, the other one is used, and the next Store
 // heals the damage.
 func TestPairEveryByte(t *testing.T) {
-	base, p := newMemory(16384), testPair()
+	base, p := frametest.New(16384), testPair()
 	require.NoError(t, p.Store(base, []byte("old")))
 	require.NoError(t, p.Store(base, []byte("new"))) // copy 1
 	want := [2]string{"old", "new"}
 	for c := range 2 {
 		for i := range p.Size {
-			m := base.clone()
-			m.data[int(p.Offset[c])+i] ^= 0x40
+			m := base.Clone()
+			m.Data[int(p.Offset[c])+i] ^= 0x40
 			f, err := p.Load(m)
 			require.NoError(t, err)
 			require.Equal(t, want[c], string(f.Payload))
@@ -204,23 +154,23 @@ func TestPairEveryByte(t *testing.T) {
 // payload or the new one, never a third.
 func TestPairPowerCut(t *testing.T) {
 	for _, reverse := range []bool{false, true} {
-		base, p := newMemory(16384), testPair()
+		base, p := frametest.New(16384), testPair()
 		for _, text := range []string{"a", "b", "c"} {
 			require.NoError(t, p.Store(base, []byte(text)))
 		}
 		for cut := range p.Size/512 + 1 {
-			m := base.clone()
-			m.reverse, m.left = reverse, cut
+			m := base.Clone()
+			m.Reverse, m.Left = reverse, cut
 			err := p.Store(m, []byte("d"))
 			f, loadErr := p.Load(m)
 			require.NoError(t, loadErr)
 			if cut < p.Size/512 {
-				require.ErrorIs(t, err, errPower)
+				require.ErrorIs(t, err, frametest.ErrPower)
 			}
 			// The last sector makes it: before, one of the frame's sectors is old.
-			whole := bytes.Equal(m.data[p.Offset[0]:][:p.Size], frameOf(t, 5, "d", p.Size))
+			whole := bytes.Equal(m.Data[p.Offset[0]:][:p.Size], frameOf(t, 5, "d", p.Size))
 			require.Equal(t, map[bool]string{false: "c", true: "d"}[whole], string(f.Payload), "reverse %v cut %d", reverse, cut)
-			m.left = -1
+			m.Left = -1
 			require.NoError(t, p.Store(m, []byte("e")))
 			f, err = p.Load(m)
 			require.NoError(t, err)
@@ -236,9 +186,9 @@ func frameOf(t *testing.T, generation uint64, text string, size int) []byte {
 }
 
 func TestPairConflict(t *testing.T) {
-	m, p := newMemory(16384), testPair()
-	copy(m.data, frameOf(t, 9, "x", p.Size))
-	copy(m.data[8192:], frameOf(t, 9, "y", p.Size))
+	m, p := frametest.New(16384), testPair()
+	copy(m.Data, frameOf(t, 9, "x", p.Size))
+	copy(m.Data[8192:], frameOf(t, 9, "y", p.Size))
 	_, err := p.Load(m)
 	require.ErrorIs(t, err, ErrConflict)
 	require.NoError(t, p.Store(m, []byte("z")))
@@ -246,8 +196,8 @@ func TestPairConflict(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "z", string(f.Payload))
 
-	copy(m.data, frameOf(t, 9, "x", p.Size))
-	copy(m.data[8192:], frameOf(t, 9, "x", p.Size))
+	copy(m.Data, frameOf(t, 9, "x", p.Size))
+	copy(m.Data[8192:], frameOf(t, 9, "x", p.Size))
 	f, err = p.Load(m)
 	require.NoError(t, err, "two equal copies are no conflict")
 	require.Equal(t, 1, f.Copy)
@@ -256,7 +206,7 @@ func TestPairConflict(t *testing.T) {
 // A whole frame that the owner cannot read is never preferred, and is what the next
 // Store writes over.
 func TestPairCheck(t *testing.T) {
-	m, p := newMemory(16384), testPair()
+	m, p := frametest.New(16384), testPair()
 	errOdd := errors.New("odd")
 	p.Check = func(payload []byte) error {
 		if payload[0] == '?' {
@@ -265,7 +215,7 @@ func TestPairCheck(t *testing.T) {
 		return nil
 	}
 	require.NoError(t, p.Store(m, []byte("a")))
-	copy(m.data, frameOf(t, 9, "?", p.Size))
+	copy(m.Data, frameOf(t, 9, "?", p.Size))
 	f, err := p.Load(m)
 	require.NoError(t, err)
 	require.Equal(t, Found{Payload: []byte("a"), Generation: 2, Copy: 2, Problem: [2]error{errOdd, nil}}, f)
@@ -273,21 +223,21 @@ func TestPairCheck(t *testing.T) {
 	f, err = p.Load(m)
 	require.NoError(t, err)
 	require.Equal(t, Found{Payload: []byte("b"), Older: []byte("a"), Generation: 3, Copy: 1}, f)
-	copy(m.data, frameOf(t, 9, "?", p.Size))
-	copy(m.data[8192:], frameOf(t, 9, "?!", p.Size))
+	copy(m.Data, frameOf(t, 9, "?", p.Size))
+	copy(m.Data[8192:], frameOf(t, 9, "?!", p.Size))
 	_, err = p.Load(m)
 	require.ErrorIs(t, err, ErrUnreadable)
 	require.ErrorIs(t, err, errOdd)
 }
 
 func TestPairEnds(t *testing.T) {
-	m, p := newMemory(16384), testPair()
-	copy(m.data, frameOf(t, 1<<64-1, "last", p.Size))
+	m, p := frametest.New(16384), testPair()
+	copy(m.Data, frameOf(t, 1<<64-1, "last", p.Size))
 	require.Error(t, p.Store(m, []byte("more")), "generations are used up")
-	short := newMemory(4096)
+	short := frametest.New(4096)
 	_, err := p.Load(short)
 	require.ErrorIs(t, err, ErrUnreadable)
 	require.ErrorIs(t, err, io.EOF)
 	require.Error(t, p.Store(short, []byte("x")))
-	require.Error(t, p.Store(newMemory(16384), make([]byte, p.Size)), "too long")
+	require.Error(t, p.Store(frametest.New(16384), make([]byte, p.Size)), "too long")
 }

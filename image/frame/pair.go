@@ -37,9 +37,9 @@ var ErrConflict = errors.New("the copies differ under one generation")
 
 // Found is what Load saw.
 type Found struct {
-	Payload    []byte // of the newer copy
-	Older      []byte // of the other one; nil when it is not readable
-	Generation uint64 // of Payload
+	Payload    []byte   // of the newer copy
+	Older      []byte   // of the other one; nil when it is not readable
+	Generation uint64   // of Payload
 	Copy       int      // 1 or 2; 0 = neither
 	Problem    [2]error // what is wrong with copy 1 and copy 2; nil = readable
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"testing"
@@ -12,56 +11,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/choba-os/choba/image/frame"
+	"github.com/choba-os/choba/image/frame/frametest"
 	"github.com/choba-os/choba/image/layout"
 )
 
 const stateSize = 128 << 10 // of the state partition, only what the record needs
 
-// state is a state partition whose power can be cut. Sectors are written in the
-// order of the request or in the opposite one, and a write that was not flushed may
-// still be lost: here it is applied at once, which the torn cases cover.
-type state struct {
-	data    []byte
-	left    int // sectors until the power goes; -1 = for ever
-	reverse bool
-}
-
-var errPower = errors.New("power cut")
-
-func newState() *state { return &state{data: make([]byte, stateSize), left: -1} }
-
-func (s *state) clone() *state {
-	c := *s
-	c.data = bytes.Clone(s.data)
-	return &c
-}
-
-func (s *state) ReadAt(b []byte, off int64) (int, error) {
-	return bytes.NewReader(s.data).ReadAt(b, off)
-}
-
-func (s *state) WriteAt(b []byte, off int64) (int, error) {
-	n := len(b) / layout.Sector
-	for i := range n {
-		if s.left == 0 {
-			return 0, errPower
-		}
-		s.left--
-		at := i * layout.Sector
-		if s.reverse {
-			at = (n - 1 - i) * layout.Sector
-		}
-		copy(s.data[int(off)+at:], b[at:at+layout.Sector])
-	}
-	return len(b), nil
-}
-
-func (s *state) Sync() error {
-	if s.left == 0 {
-		return errPower
-	}
-	return nil
-}
+func newState() *frametest.Disk { return frametest.New(stateSize) }
 
 func text(t testing.TB, r Record) string {
 	b, err := r.Encode()
@@ -73,7 +29,7 @@ func text(t testing.TB, r Record) string {
 func TestStoredGolden(t *testing.T) {
 	s := newState()
 	require.NoError(t, Store(s, full()))
-	copy1, copy2 := s.data[:4096], s.data[64<<10:][:4096]
+	copy1, copy2 := s.Data[:4096], s.Data[64<<10:][:4096]
 	require.Equal(t, "43484f42412d534c4f54532d31000000"+"0100000000000000"+"c9010000"+"00000000", hex.EncodeToString(copy1[:32]))
 	sum := sha256.Sum256(append(bytes.Clone(copy1[:32]), copy1[64:]...))
 	require.Equal(t, sum[:], copy1[32:64])
@@ -95,7 +51,7 @@ func TestLoadSays(t *testing.T) {
 	require.Equal(t, full(), rec)
 	require.Equal(t, Source{Copy: 2, Generation: 2}, src)
 
-	_, _, err = Load(bytes.NewReader(s.data[:100]))
+	_, _, err = Load(bytes.NewReader(s.Data[:100]))
 	require.ErrorIs(t, err, io.EOF, "a partition that cannot be read is an error, not an empty record")
 }
 
@@ -122,19 +78,19 @@ func TestEverySingleByte(t *testing.T) {
 		for i := range layout.RecordSize {
 			for _, flip := range []byte{1, 0x80} {
 				at := offsets[c] + int64(i)
-				base.data[at] ^= flip
+				base.Data[at] ^= flip
 				rec, src, err := Load(base)
 				require.NoError(t, err)
 				require.Equal(t, 2-c, src.Copy)
 				require.Error(t, src.Problem[c])
 				require.NoError(t, src.Problem[1-c])
 				require.Equal(t, text(t, want[c]), text(t, rec))
-				base.data[at] ^= flip
+				base.Data[at] ^= flip
 			}
 		}
 	}
-	base.data[5] ^= 1
-	base.data[layout.RecordCopy2+5] ^= 1
+	base.Data[5] ^= 1
+	base.Data[layout.RecordCopy2+5] ^= 1
 	rec, src, err := Load(base)
 	require.ErrorIs(t, err, frame.ErrUnreadable)
 	require.Equal(t, Default(), rec)
@@ -150,7 +106,7 @@ func TestSwappedCopies(t *testing.T) {
 	s := newState()
 	require.NoError(t, Store(s, Record{Reason: "old"}))
 	require.NoError(t, Store(s, full()))
-	a, b := s.data[layout.RecordCopy1:][:layout.RecordSize], s.data[layout.RecordCopy2:][:layout.RecordSize]
+	a, b := s.Data[layout.RecordCopy1:][:layout.RecordSize], s.Data[layout.RecordCopy2:][:layout.RecordSize]
 	tmp := bytes.Clone(a)
 	copy(a, b)
 	copy(b, tmp)
@@ -171,11 +127,11 @@ func TestStorePowerCut(t *testing.T) {
 		require.NoError(t, Store(base, full()))
 		outcomes := map[string]int{}
 		for cut := range 10 {
-			s := base.clone()
-			s.left, s.reverse = cut, reverse
+			s := base.Clone()
+			s.Left, s.Reverse = cut, reverse
 			err := Store(s, long)
 			require.Equal(t, cut <= 8, err != nil, "cut %d", cut) // 8 sectors, then the flush
-			s.left = -1
+			s.Left = -1
 			rec, _, err := Load(s)
 			require.NoError(t, err)
 			require.Contains(t, []string{text(t, full()), text(t, long)}, text(t, rec), "reverse %v cut %d", reverse, cut)
@@ -211,10 +167,10 @@ func TestSequencePowerCut(t *testing.T) {
 			next, err := step(rec)
 			require.NoError(t, err, "step %d", n)
 			for cut := range 9 {
-				s := disk.clone()
-				s.left, s.reverse = cut, reverse
-				require.ErrorIs(t, Store(s, next), errPower)
-				s.left = -1
+				s := disk.Clone()
+				s.Left, s.Reverse = cut, reverse
+				require.ErrorIs(t, Store(s, next), frametest.ErrPower)
+				s.Left = -1
 				got, _, err := Load(s)
 				require.NoError(t, err)
 				require.Contains(t, []string{text(t, rec), text(t, next)}, text(t, got), "step %d cut %d", n, cut)
@@ -230,7 +186,7 @@ func TestSequencePowerCut(t *testing.T) {
 
 // bootToTheEnd lets recovery boot from a disk on which nothing but slot a ever
 // reaches ready, and demands that a is reached within the new release's tries.
-func bootToTheEnd(t *testing.T, s *state, found map[Name]Release, what string) {
+func bootToTheEnd(t *testing.T, s *frametest.Disk, found map[Name]Release, what string) {
 	for boots := range Tries + 2 {
 		rec, _, err := Load(s)
 		require.NoError(t, err, what)
