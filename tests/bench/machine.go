@@ -36,6 +36,7 @@ type Config struct {
 	Vars     string    // firmware variables with the keys enrolled
 	ESP      string    // optional: a FAT image offered as the disk to boot from instead
 	NoTPM    bool      // no TPM at all
+	TIS      bool      // the TPM is a chip on the board (TIS registers), not part of the processor (CRB)
 	Memory   int       // MiB; 0 means 512
 	CPUs     int       // 0 means 2
 	Width    int       // of the display; 0 means 1280
@@ -252,7 +253,11 @@ func (m *Machine) args() []string {
 		a = append(a, "-drive", "if=none,id=esp,format=raw,snapshot=on,file="+c.ESP, "-device", "virtio-blk-pci,drive=esp,bootindex=0,addr=0x11")
 	}
 	if !c.NoTPM {
-		a = append(a, "-chardev", "socket,id=tpm,path="+m.path("tpm.sock"), "-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", "tpm-crb,tpmdev=tpm0")
+		front := "tpm-crb"
+		if c.TIS {
+			front = "tpm-tis"
+		}
+		a = append(a, "-chardev", "socket,id=tpm,path="+m.path("tpm.sock"), "-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", front+",tpmdev=tpm0")
 	}
 	if c.Watchdog {
 		a = append(a, "-device", "i6300esb", "-action", "watchdog=reset")
