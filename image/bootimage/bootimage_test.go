@@ -2,9 +2,14 @@ package bootimage
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
+	"encoding/pem"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -13,6 +18,26 @@ import (
 
 	"github.com/choba-os/choba/image/pkcs7"
 )
+
+// testKeys are any two keys; they sign nothing that boots.
+func testKeys(t *testing.T) map[string]Signer {
+	t.Helper()
+	out := map[string]Signer{}
+	for use, name := range map[string]string{"verity": "one", "kexec": "two"} {
+		decode := func(ext string) []byte {
+			b, err := os.ReadFile(filepath.Join("../pkcs7/testdata", name+ext))
+			require.NoError(t, err)
+			block, _ := pem.Decode(b)
+			return block.Bytes
+		}
+		key, err := x509.ParsePKCS8PrivateKey(decode(".key"))
+		require.NoError(t, err)
+		cert, err := x509.ParseCertificate(decode(".crt"))
+		require.NoError(t, err)
+		out[use] = Signer{Key: key.(crypto.Signer), Cert: cert}
+	}
+	return out
+}
 
 const program = "\x7fELF\x02\x01 program"
 

@@ -1,6 +1,12 @@
-// Command stub stands in for recovery in the boot image's own tests: it says on
-// the console what the kernel let it see, and switches the machine off. Every
-// line starts with "stub: ", the last one is "stub: end".
+// Command stub stands in for recovery in tests of the boot image: as the first
+// program it says on the console what the kernel let it see, and switches the
+// machine off. Every line starts with "stub: ", the last one is "stub: end".
+//
+// It is in no product image and opens no slot. It is also what the tests'
+// attacker would like to have started.
+//
+// The rule that keeps it small: it says what is there, and leaves to the test
+// what should be.
 package main
 
 import (
@@ -111,10 +117,11 @@ func execFromTmpfs() error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile("/tmp/copy", self, 0o755); err != nil {
+	const unsigned = "/tmp/copy"
+	if err := os.WriteFile(unsigned, self, 0o755); err != nil {
 		return err
 	}
-	err = exec.Command("/tmp/copy").Run()
+	err = exec.Command(unsigned).Run()
 	if errors.Is(err, unix.EACCES) {
 		return unix.EACCES
 	}
