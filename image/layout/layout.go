@@ -70,7 +70,7 @@ const (
 	RecordSize        = 4 * KiB  // of one copy
 	SealedCopy1 int64 = 1 * MiB  // sealed data key
 	SealedCopy2 int64 = 1*MiB + 64*KiB
-	SealedSize        = 64 * KiB // of one copy
+	SealedSize        = 4 * KiB // of one copy
 )
 
 // Inside a slot or factory partition: EROFS at 0, the hash tree right behind it,

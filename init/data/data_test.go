@@ -248,10 +248,10 @@ func TestFirstBootAndLaterOnes(t *testing.T) {
 	require.Empty(t, b.say)
 	require.Empty(t, b.log)
 	for i := range 2 { // both copies of the sealed key say that the partition was made
-		at := []int64{seal.Copy1Offset, seal.Copy2Offset}[i]
+		at := []int64{layout.SealedCopy1, layout.SealedCopy2}[i]
 		clearOther := *b
 		clearOther.state = bytes.Clone(b.state)
-		clear(clearOther.state[at : at+seal.CopySize])
+		clear(clearOther.state[at : at+layout.SealedSize])
 		require.Equal(t, stateMade, clearOther.stored(t).state)
 	}
 }
@@ -337,7 +337,7 @@ func TestNeverFormatsWhatWasInUse(t *testing.T) {
 	b.refuses(t, ErrKeyLost, "sealed key is gone")
 
 	b = made(t)
-	for _, at := range []int{seal.Copy1Offset, seal.Copy2Offset} {
+	for _, at := range []int64{layout.SealedCopy1, layout.SealedCopy2} {
 		b.state[at+100] ^= 1
 	}
 	b.refuses(t, seal.ErrDamaged, "")

@@ -2,38 +2,19 @@ package seal
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
-	"io"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/choba-os/choba/image/frame"
+	"github.com/choba-os/choba/image/frame/frametest"
+	"github.com/choba-os/choba/image/layout"
 )
 
-// partition is a state partition in memory whose power goes after some writes.
-type partition struct {
-	data   []byte
-	writes int  // still allowed
-	torn   bool // the last one is cut off after 100 bytes
-}
-
-func newPartition() *partition { return &partition{data: make([]byte, 4<<20), writes: -1} }
-
-func (p *partition) ReadAt(b []byte, off int64) (int, error) {
-	return bytes.NewReader(p.data).ReadAt(b, off)
-}
-
-func (p *partition) WriteAt(b []byte, off int64) (int, error) {
-	if p.writes == 0 {
-		if p.torn {
-			copy(p.data[off:], b[:100])
-		}
-		return 0, io.ErrShortWrite
-	}
-	p.writes--
-	return copy(p.data[off:], b), nil
-}
-
-func (p *partition) Sync() error { return nil }
+const stateSize = 5 << 18 // of the state partition, only what the keys need
 
 func testBlob(n byte) Blob {
 	return Blob{At: Boot{Image: Digest{n}, SecureBoot: Digest{2}}, PolicyKey: Digest{3},
@@ -51,65 +32,150 @@ func TestBlobGolden(t *testing.T) {
 	require.Equal(t, b, got)
 }
 
+// TestStoredGolden: the bytes of a copy. Everything after the head is the blob and zeros.
+func TestStoredGolden(t *testing.T) {
+	d := frametest.New(stateSize)
+	require.NoError(t, Save(d, testBlob(7)))
+	copy1, copy2 := d.Data[1<<20:][:4096], d.Data[1<<20+64<<10:][:4096]
+	blob := testBlob(7).Encode()
+	require.Equal(t, "43484f42412d4b45592d310000000000"+"0100000000000000"+"39010000"+"00000000"+
+		"ea949ab1980d51ae7560d80e2d61a3fcf325b56c63dd6322bdc89e1dd1ad77e3", hex.EncodeToString(copy1[:64]))
+	require.Equal(t, blob, copy1[64:64+len(blob)])
+	require.Empty(t, bytes.TrimRight(copy1[64+len(blob):], "\x00"))
+	require.EqualValues(t, 2, copy2[16], "a fresh key is written to both copies")
+	require.Equal(t, copy1[64:], copy2[64:])
+}
+
 func TestStore(t *testing.T) {
-	p := newPartition()
-	_, err := Load(p)
+	d := frametest.New(stateSize)
+	_, err := Load(d)
 	require.ErrorIs(t, err, ErrNone)
 	for n := byte(1); n < 6; n++ {
-		require.NoError(t, Save(p, testBlob(n)))
-		s, err := Load(p)
+		require.NoError(t, Save(d, testBlob(n)))
+		s, err := Load(d)
 		require.NoError(t, err)
 		require.Empty(t, s.Trouble)
-		require.Equal(t, testBlob(n), s.Blobs[0])
+		want := []Blob{testBlob(n)}
 		if n > 1 {
-			require.Equal(t, []Blob{testBlob(n), testBlob(n - 1)}, s.Blobs)
+			want = append(want, testBlob(n-1))
+		}
+		require.Equal(t, want, s.Blobs)
+	}
+}
+
+// TestStorePowerCut: the power goes after every sector, and the sectors come in either order. The key
+// before or the new one is there, and one that is torn is told.
+func TestStorePowerCut(t *testing.T) {
+	const sectors = layout.SealedSize / layout.Sector
+	for _, reverse := range []bool{false, true} {
+		d := frametest.New(stateSize)
+		require.NoError(t, Save(d, testBlob(1)))
+		d.Reverse = reverse
+		for n := byte(2); n < 6; n++ {
+			for cut := range sectors + 1 { // the last cut takes the flush
+				c := d.Clone()
+				c.Left = cut
+				require.ErrorIs(t, Save(c, testBlob(n)), frametest.ErrPower)
+				c.Left = -1
+				s, err := Load(c)
+				require.NoError(t, err)
+				require.Contains(t, []Blob{testBlob(n - 1), testBlob(n)}, s.Blobs[0])
+				require.True(t, cut > 0 || s.Blobs[0].Public[2] == n-1)
+				require.True(t, cut < sectors || s.Blobs[0].Public[2] == n)
+				require.Equal(t, altered(d, c) && s.Blobs[0].Public[2] != n, s.Trouble != "", "cut %d: %s", cut, s.Trouble)
+				require.NoError(t, Save(c, testBlob(n)))
+				s, err = Load(c)
+				require.NoError(t, err)
+				require.Empty(t, s.Trouble)
+				require.Equal(t, testBlob(n), s.Blobs[0])
+			}
+			require.NoError(t, Save(d, testBlob(n)))
 		}
 	}
 }
 
-// TestStorePowerCut: whatever moment the power goes, the key before or the new one is there.
-func TestStorePowerCut(t *testing.T) {
-	for _, torn := range []bool{false, true} {
-		p := newPartition()
-		require.NoError(t, Save(p, testBlob(1)))
-		for n := byte(2); n < 6; n++ {
-			p.writes, p.torn = 0, torn
-			require.Error(t, Save(p, testBlob(n)))
-			p.writes = -1
-			s, err := Load(p)
-			require.NoError(t, err)
-			require.Equal(t, testBlob(n-1), s.Blobs[0])
-			require.Equal(t, torn, s.Trouble != "", s.Trouble)
-			require.NoError(t, Save(p, testBlob(n)))
+// altered says whether a cut write left any trace at all.
+func altered(before, after *frametest.Disk) bool { return !bytes.Equal(before.Data, after.Data) }
+
+// TestFirstPowerCut: of the very first key, what is torn is damage and never a first boot.
+func TestFirstPowerCut(t *testing.T) {
+	const sectors = layout.SealedSize / layout.Sector
+	for _, reverse := range []bool{false, true} {
+		for cut := range 2*sectors + 1 {
+			d := frametest.New(stateSize)
+			d.Reverse, d.Left = reverse, cut
+			require.ErrorIs(t, Save(d, testBlob(1)), frametest.ErrPower)
+			d.Left = -1
+			s, err := Load(d)
+			switch {
+			case !altered(frametest.New(stateSize), d):
+				require.ErrorIs(t, err, ErrNone, "cut %d", cut)
+			case cut < sectors && err != nil:
+				require.ErrorIs(t, err, ErrDamaged, "cut %d", cut)
+			default:
+				require.NoError(t, err, "cut %d", cut)
+				require.Equal(t, []Blob{testBlob(1)}, s.Blobs)
+			}
 		}
 	}
 }
 
 // TestStoreCorruption: every altered byte is noticed, and two bad copies are never a first boot.
 func TestStoreCorruption(t *testing.T) {
-	p := newPartition()
-	require.NoError(t, Save(p, testBlob(1)))
-	require.NoError(t, Save(p, testBlob(2)))
-	for i := range CopySize {
-		p.data[Copy2Offset+i] ^= 0x10
-		s, err := Load(p)
-		require.NoError(t, err)
-		require.Equal(t, []Blob{testBlob(1)}, s.Blobs, "byte %d", i)
-		require.Contains(t, s.Trouble, "copy 2", "byte %d", i)
-		p.data[Copy2Offset+i] ^= 0x10
+	d := frametest.New(stateSize)
+	require.NoError(t, Save(d, testBlob(1)))
+	require.NoError(t, Save(d, testBlob(2)))
+	at := [2]int64{layout.SealedCopy1, layout.SealedCopy2}
+	left := [2]Blob{testBlob(1), testBlob(2)} // when copy 1, copy 2 is damaged
+	for c := range 2 {
+		for i := range int64(layout.SealedSize) {
+			d.Data[at[c]+i] ^= 0x10
+			s, err := Load(d)
+			require.NoError(t, err)
+			require.Equal(t, []Blob{left[c]}, s.Blobs, "byte %d", i)
+			require.Contains(t, s.Trouble, fmt.Sprintf("copy %d", c+1), "byte %d", i)
+			d.Data[at[c]+i] ^= 0x10
+		}
 	}
-	p.data[Copy1Offset+70] ^= 1
-	p.data[Copy2Offset+70] ^= 1
-	_, err := Load(p)
+	d.Data[at[0]+70] ^= 1
+	d.Data[at[1]+70] ^= 1
+	_, err := Load(d)
 	require.ErrorIs(t, err, ErrDamaged)
-	clear(p.data[Copy1Offset : Copy1Offset+CopySize])
-	_, err = Load(p)
+	clear(d.Data[at[0]:][:layout.SealedSize])
+	_, err = Load(d)
 	require.ErrorIs(t, err, ErrDamaged, "one blank, one bad")
 	require.False(t, errors.Is(err, ErrNone))
 }
 
+// TestStoreStranger: a whole frame that holds no blob of ours neither hides the key beside it nor outlives it.
+func TestStoreStranger(t *testing.T) {
+	d := frametest.New(stateSize)
+	require.NoError(t, Save(d, testBlob(1)))
+	odd, err := frame.Encode(magic, 9, []byte("another version"), layout.SealedSize)
+	require.NoError(t, err)
+	copy(d.Data[layout.SealedCopy1:], odd)
+	s, err := Load(d)
+	require.NoError(t, err)
+	require.Equal(t, []Blob{testBlob(1)}, s.Blobs)
+	require.Contains(t, s.Trouble, "copy 1 of the sealed key: reading sealed key: not a sealed key")
+	require.NoError(t, Save(d, testBlob(2)))
+	s, err = Load(d)
+	require.NoError(t, err)
+	require.Equal(t, Stored{Blobs: []Blob{testBlob(2), testBlob(1)}}, s)
+	copy(d.Data[layout.SealedCopy1:], odd)
+	copy(d.Data[layout.SealedCopy2:], odd)
+	_, err = Load(d)
+	require.ErrorIs(t, err, ErrDamaged)
+}
+
+func TestSaveTooLong(t *testing.T) {
+	b := testBlob(1)
+	b.Private = make([]byte, layout.SealedSize)
+	require.ErrorContains(t, Save(frametest.New(stateSize), b), "at most")
+}
+
 func TestStoreShortDisk(t *testing.T) {
-	_, err := Load(bytes.NewReader(make([]byte, Copy1Offset)))
+	_, err := Load(bytes.NewReader(make([]byte, layout.SealedCopy1)))
 	require.ErrorIs(t, err, ErrDamaged)
 }
 
@@ -124,14 +190,28 @@ func FuzzParseBlob(f *testing.F) {
 	})
 }
 
-func FuzzParseCopy(f *testing.F) {
-	f.Add(encodeCopy(1, testBlob(1).Encode()))
-	f.Add(make([]byte, CopySize))
-	f.Add([]byte(storeMagic))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		c := parseCopy(data)
-		if c.err == nil {
-			require.Equal(t, data, encodeCopy(c.generation, c.blob.Encode()))
+// FuzzLoad: what is found in a copy is what Save would have put there.
+func FuzzLoad(f *testing.F) {
+	for _, payload := range [][]byte{testBlob(1).Encode(), []byte(blobMagic), nil} {
+		block, err := frame.Encode(magic, 1, payload, layout.SealedSize)
+		require.NoError(f, err)
+		f.Add(block)
+	}
+	f.Add(make([]byte, layout.SealedSize))
+	f.Fuzz(func(t *testing.T, block []byte) {
+		d := frametest.New(stateSize)
+		block = block[:min(len(block), layout.SealedSize)]
+		copy(d.Data[layout.SealedCopy1:], block)
+		s, err := Load(d)
+		if err != nil {
+			return
 		}
+		require.Len(t, s.Blobs, 1)
+		payload, generation, err := frame.Decode(magic, d.Data[layout.SealedCopy1:][:layout.SealedSize])
+		require.NoError(t, err)
+		require.Equal(t, s.Blobs[0].Encode(), payload)
+		again, err := frame.Encode(magic, generation, payload, layout.SealedSize)
+		require.NoError(t, err)
+		require.Equal(t, again, d.Data[layout.SealedCopy1:][:layout.SealedSize])
 	})
 }

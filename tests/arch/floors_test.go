@@ -21,8 +21,10 @@ type floor struct {
 var floors = []floor{
 	{"services/till", []string{"services/till"}, "the shop's own words: pure"},
 	{"keys/trust", nil, "who may sign what: pure"},
-	{"keys", []string{"keys", "drivers/disk"}, "sealing and development keys; blobs lie on the state partition"},
+	{"keys", []string{"keys", "drivers/disk", "image/frame", "image/layout"}, "sealing and development keys; blobs lie on the state partition, in its frames"},
 	{"image", []string{"image", "keys", "drivers/disk"}, "stored formats and how they are signed"},
+	{"image/frame", []string{"image/frame", "image/layout"}, "bytes on a raw disk; keys stand on it, so it knows no keys"},
+	{"image/layout", nil, "numbers of the disk; keys stand on it, so it knows no keys"},
 	{"image/cmd", []string{"image", "keys", "services/table", "services/register/pack", "services/ports/policy", "drivers/display/fonts"}, "bench side: packs everything, is in no image"},
 	{"image/disk", []string{"image", "keys"}, "bench side: writes the whole disk"},
 	{"drivers", []string{"drivers"}, "hardware; no shop words"},
