@@ -15,6 +15,7 @@ usage() {
   bench WHAT   measure, for example: ./build.sh bench boot
   kernel       build only the kernel into the cache (the first time 10 to 20 minutes)
   fuzz [TIME]  run every fuzz test for TIME (default 20s)
+  pictures     make the pictures of the documents anew (installs a browser)
   keys         make and show the development keys (INSECURE)
   help         this text
 
@@ -28,10 +29,10 @@ as_root() {
 	if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
 
-# need_packages installs what is missing of image/deps/debian.txt.
+# need_packages installs what is missing of the list.
 need_packages() {
 	local wanted missing
-	wanted=$(sed -E 's/[[:space:]].*//; /^(#|$)/d' image/deps/debian.txt)
+	wanted=$(sed -E 's/[[:space:]].*//; /^(#|$)/d' "image/deps/${1:-debian}.txt")
 	missing=$(for p in $wanted; do
 		dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q ' installed$' || echo "$p"
 	done)
@@ -96,6 +97,7 @@ test) need; do_test "$@" ;;
 bench) need; exec go run ./tests/bench/cmd/measure "$@" ;;
 kernel) need; exec go run ./image/cmd/kernel "$@" ;;
 fuzz) need; do_fuzz "$@" ;;
+pictures) need; need_packages pictures; image; exec go run ./tests/bench/cmd/pictures "$@" ;;
 keys) need_go; exec go run ./keys/cmd "$@" ;;
 help | -h | --help) usage ;;
 *) echo "unknown verb: $verb" >&2; usage >&2; exit 2 ;;

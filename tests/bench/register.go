@@ -8,6 +8,7 @@ import (
 	"image/color"
 	"image/draw"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -182,7 +183,7 @@ func (r *Register) Paper() (image.Image, int) {
 	papers := r.Printer.Papers()
 	n := len(papers)
 	papers = append([]printer.Paper{}, papers[max(0, n-paperShown):]...)
-	if h := r.Printer.Hanging(); h.Image != nil && !h.Image.Bounds().Empty() {
+	if h := r.Printer.Hanging(); h.Image != nil && strings.TrimSpace(h.Text) != "" {
 		papers = append(papers, h)
 	}
 	const gap = 24
