@@ -94,12 +94,12 @@ func Hostname(name string) error {
 }
 
 // Kept are the capabilities that init needs after boot: to start and confine services, to give devices away, to
-// unmount and to switch off. CAP_SYS_PTRACE takes nothing from the services that CAP_SYS_ADMIN and CAP_DAC_OVERRIDE
+// unmount, to put an urgent service before the others, and to switch off. CAP_SYS_PTRACE takes nothing from the services that CAP_SYS_ADMIN and CAP_DAC_OVERRIDE
 // would not; without it root could not even list what runs.
 func Kept() []int {
 	return []int{
 		unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_FOWNER, unix.CAP_KILL, unix.CAP_SETGID, unix.CAP_SETUID,
-		unix.CAP_SETPCAP, unix.CAP_SYS_ADMIN, unix.CAP_SYS_BOOT, unix.CAP_SYS_RESOURCE, unix.CAP_SYS_PTRACE,
+		unix.CAP_SETPCAP, unix.CAP_SYS_ADMIN, unix.CAP_SYS_BOOT, unix.CAP_SYS_RESOURCE, unix.CAP_SYS_PTRACE, unix.CAP_SYS_NICE,
 	}
 }
 

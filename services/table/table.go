@@ -48,10 +48,11 @@ type Row struct {
 	Network  bool     `json:"network"`            // false: a network namespace of its own, with nothing in it
 	Groups   []string `json:"groups,omitempty"`   // system call groups beyond the common list, see Groups
 
-	MemoryMiB int  `json:"memoryMiB"` // memory.max of its cgroup
-	PIDs      int  `json:"pids"`      // pids.max of its cgroup: threads
-	Files     int  `json:"files"`     // RLIMIT_NOFILE
-	Health    bool `json:"health"`    // must be ready before the register may sell, and alive while it sells
+	MemoryMiB int  `json:"memoryMiB"`        // memory.max of its cgroup
+	PIDs      int  `json:"pids"`             // pids.max of its cgroup: threads
+	Files     int  `json:"files"`            // RLIMIT_NOFILE
+	Urgent    bool `json:"urgent,omitempty"` // goes before the others when the processor is busy: its device does not wait
+	Health    bool `json:"health"`           // must be ready before the register may sell, and alive while it sells
 }
 
 // Socket is the path of the row's listening socket.

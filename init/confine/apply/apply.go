@@ -37,6 +37,7 @@ func Exec(p policy.Policy) error {
 	}{
 		{"narrowing the mounts", mounts},
 		{"setting limits", limits},
+		{"setting the priority", priority},
 		{"giving up privileges", privileges},
 		{"restricting files", files},
 		{"restricting system calls", calls},
@@ -100,6 +101,14 @@ func limits(p policy.Policy) error {
 		}
 	}
 	return nil
+}
+
+// priority holds for this thread and with it for the service that it becomes.
+func priority(p policy.Policy) error {
+	if p.Nice == 0 {
+		return nil
+	}
+	return unix.Setpriority(unix.PRIO_PROCESS, 0, p.Nice)
 }
 
 // Securebits of capabilities(7): root is nobody special, for good.

@@ -23,6 +23,7 @@ type Policy struct {
 	UID     uint32 // user and group; no further groups
 	Env     []string
 	Limits  []Limit
+	Nice    int
 	Files   []Access
 	Sockets []string // the sockets that exist under /run/choba as the service sees it
 	Calls   []seccomp.Rule
@@ -70,6 +71,7 @@ func Of(t table.T, name string) (Policy, error) {
 		Limits: []Limit{
 			{"NOFILE", uint64(r.Files)}, {"NPROC", uint64(r.PIDs)}, {"CORE", 0}, {"MEMLOCK", memlock},
 		},
+		Nice:  nice(r),
 		Files: files(r),
 		Calls: calls,
 	}
@@ -77,6 +79,16 @@ func Of(t table.T, name string) (Policy, error) {
 		p.Sockets = append(p.Sockets, table.Socket(callee))
 	}
 	return p, nil
+}
+
+// urgent is the nice value of a row whose device does not wait: a keyboard's events are lost after the 64th unread one.
+const urgent = -10
+
+func nice(r table.Row) int {
+	if r.Urgent {
+		return urgent
+	}
+	return 0
 }
 
 func files(r table.Row) []Access {
@@ -119,6 +131,9 @@ func (p Policy) String() string {
 	}
 	for _, l := range p.Limits {
 		line("limit", "%s %d", l.Name, l.Value)
+	}
+	if p.Nice != 0 {
+		line("nice", "%d", p.Nice)
 	}
 	for _, f := range p.Files {
 		line("file", "%s %s", f.Right, f.Path)

@@ -70,7 +70,7 @@ func evdev(name string) (Opened, error) {
 	if err != nil {
 		return Opened{}, err
 	}
-	if err := d.Grab(); err != nil {
+	if err := errors.Join(d.Grab(), d.Quiet()); err != nil {
 		return Opened{}, errors.Join(err, d.Close())
 	}
 	return Opened{File: d.File(), Close: func() { revoke(d.File()); _ = d.Close() }}, nil
