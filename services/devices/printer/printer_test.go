@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/choba-os/choba/drivers/escpos"
 	"github.com/choba-os/choba/services/devices/api"
 	"github.com/choba-os/choba/services/devices/printer"
 	journalapi "github.com/choba-os/choba/services/journal/api"
@@ -231,7 +232,7 @@ func TestBadJobsAreRefused(t *testing.T) {
 		"alignment": {ID: "x", Lines: []api.Line{{Align: "middle"}}},
 		"feed":      {ID: "x", Lines: []api.Line{{Feed: 256}}},
 		"long text": {ID: "x", Lines: []api.Line{{Text: strings.Repeat("a", 1025)}}},
-		"too many":  {ID: "x", Lines: make([]api.Line, 1001)},
+		"too many":  {ID: "x", Lines: make([]api.Line, escpos.MaxLines+1)},
 	} {
 		_, err := s.client.Print(t.Context(), job)
 		require.Equal(t, link.BadRequest, link.KindOf(err), name)
