@@ -11,11 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/choba-os/choba/drivers/disk"
+	"github.com/choba-os/choba/drivers/display/notice"
 	"github.com/choba-os/choba/drivers/watchdog"
 	"github.com/choba-os/choba/init/console"
 	"github.com/choba-os/choba/init/data"
 	"github.com/choba-os/choba/init/nodes"
-	"github.com/choba-os/choba/init/notice"
 	"github.com/choba-os/choba/init/plan"
 	"github.com/choba-os/choba/init/record"
 	"github.com/choba-os/choba/init/supervise"
@@ -107,11 +107,11 @@ func (m *machine) wanted(asked <-chan os.Signal) <-chan system.End {
 func (m *machine) stopState(why error, asked <-chan os.Signal) {
 	m.console.Say("stop: %v", why)
 	m.endServices()
-	shown, err := notice.Show(notice.Stopped(why))
-	if err != nil {
-		m.console.Say("showing this on the screen: %v", err)
+	var screens notice.Screens
+	defer screens.Close()
+	if err := screens.Show(stopped(why)); err != nil {
+		m.console.Say("%v", err)
 	}
-	defer shown.Close()
 	feed := time.NewTicker(5 * time.Second)
 	defer feed.Stop()
 	for {

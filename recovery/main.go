@@ -12,12 +12,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"time"
 
+	"github.com/choba-os/choba/drivers/display/notice"
 	"github.com/choba-os/choba/recovery/boot"
 	"github.com/choba-os/choba/recovery/machine"
-	"github.com/choba-os/choba/recovery/picture"
 )
 
 func main() {
@@ -37,7 +36,7 @@ func run(pid int, out io.Writer) error {
 		return boot.Print(out)
 	}
 	b := boot.New(machine.New(out))
-	var screens picture.Screens
-	defer runtime.KeepAlive(&screens)
+	var screens notice.Screens
+	defer screens.Close()
 	return b.Stay(b.Run(), screens.Show)
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/choba-os/choba/drivers/disk"
+	"github.com/choba-os/choba/drivers/display/notice"
 	"github.com/choba-os/choba/drivers/dm"
 	"github.com/choba-os/choba/image/frame"
 	"github.com/choba-os/choba/image/layout"
@@ -135,8 +136,8 @@ func TestNothingBoots(t *testing.T) {
 	troubles := b.Run()
 	require.Len(t, troubles, 2)
 	require.Empty(t, w.measure)
-	var page []explain.Line
-	require.NoError(t, b.Stay(troubles, func(l []explain.Line) error { page = l; return nil }))
+	var page notice.Page
+	require.NoError(t, b.Stay(troubles, func(l notice.Page) error { page = l; return nil }))
 	require.Equal(t, []seal.Event{seal.Recovery()}, w.measure)
 	require.Equal(t, []string{"keep"}, w.did("keep"))
 	require.Empty(t, w.did("exec"))
@@ -157,7 +158,7 @@ func TestLoopsEndInRecovery(t *testing.T) {
 		b := New(w)
 		troubles = b.Run()
 		if w.env == nil {
-			require.NoError(t, b.Stay(troubles, func([]explain.Line) error { return nil }))
+			require.NoError(t, b.Stay(troubles, func(notice.Page) error { return nil }))
 		}
 		return troubles, w.env != nil
 	}
@@ -180,7 +181,7 @@ func TestLoopsEndInRecovery(t *testing.T) {
 func TestNoScreenIsNoReasonToEnd(t *testing.T) {
 	w := newWorld(t, newVendor(t, "prod"))
 	b := New(w)
-	require.NoError(t, b.Stay(nil, func([]explain.Line) error { return errors.New("dark") }))
+	require.NoError(t, b.Stay(nil, func(notice.Page) error { return errors.New("dark") }))
 	require.Equal(t, []string{"keep"}, w.did("keep"))
 }
 

@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"github.com/choba-os/choba/drivers/display/notice"
 	"github.com/choba-os/choba/image/slot"
 	"github.com/choba-os/choba/keys/seal"
 	"github.com/choba-os/choba/recovery/explain"
@@ -8,7 +9,7 @@ import (
 )
 
 // stay is what is done when no slot could be booted; show puts the page on the screens.
-func (b *Boot) stay(troubles []explain.Trouble, show func([]explain.Line) error) plan.Plan {
+func (b *Boot) stay(troubles []explain.Trouble, show func(notice.Page) error) plan.Plan {
 	return plan.Plan{Title: "stay in recovery", Steps: []plan.Step{
 		{Name: "measure recovery into PCR 13, so that the data key stays shut", Do: func() error {
 			return b.noteError("recovery is not measured", b.measure(seal.Recovery()))
@@ -30,7 +31,7 @@ func (b *Boot) stay(troubles []explain.Trouble, show func([]explain.Line) error)
 }
 
 // Stay explains why nothing was booted, and keeps doing so for ever.
-func (b *Boot) Stay(troubles []explain.Trouble, show func([]explain.Line) error) error {
+func (b *Boot) Stay(troubles []explain.Trouble, show func(notice.Page) error) error {
 	return b.stay(troubles, show).Run()
 }
 

@@ -2,7 +2,7 @@
 // the people in the shop, in Japanese and English: what failed and what to do.
 //
 // It decides nothing: every reason was found elsewhere. It draws nothing;
-// recovery/picture does.
+// drivers/display/notice does.
 //
 // The rule that keeps it small: one line of the table below per kind of failure,
 // and the technical cause behind it unchanged, for whoever is called.

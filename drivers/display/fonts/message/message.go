@@ -1,4 +1,4 @@
-// Package message is a small cut of BIZ UDPGothic for the sentences that recovery may have to say: Latin, kana, and the kanji that
+// Package message is a small cut of BIZ UDPGothic for the sentences that recovery and init may have to say: Latin, kana, and the kanji that
 // occur in strings.txt. SIL Open Font License 1.1, see ../OFL.txt.
 //
 // It is not for names of goods. Rule that keeps it small: a program that shows sentences with it keeps a test that text.Font.Missing finds nothing in them; when

@@ -1,0 +1,25 @@
+package main
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/choba-os/choba/drivers/display/fonts/message"
+	"github.com/choba-os/choba/drivers/display/notice"
+)
+
+// The typeface has every character, both tongues say it, and the reason stands on the page unchanged (A61).
+func TestStoppedPage(t *testing.T) {
+	font, err := message.Font()
+	require.NoError(t, err)
+	page := stopped(errors.New("opening the data key: PCR 13"))
+	kinds := map[notice.Kind]int{}
+	for _, p := range page {
+		require.Empty(t, string(font.Missing(p.Text)), p.Text)
+		kinds[p.Kind]++
+	}
+	require.Equal(t, map[notice.Kind]int{notice.Title: 2, notice.Lead: 3, notice.Body: 3, notice.Detail: 1}, kinds)
+	require.Contains(t, page, notice.Paragraph{Text: "choba-init: stop: opening the data key: PCR 13", Kind: notice.Detail})
+}
