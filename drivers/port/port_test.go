@@ -1,34 +1,22 @@
 package port_test
 
 import (
-	"fmt"
 	"io"
 	"os"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 
 	"github.com/choba-os/choba/drivers/port"
+	"github.com/choba-os/choba/drivers/port/porttest"
 )
-
-func pty(t *testing.T) (master *os.File, slave string) {
-	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
-	require.NoError(t, err)
-	require.NoError(t, unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0))
-	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
-	require.NoError(t, err)
-	master = os.NewFile(uintptr(fd), "ptmx")
-	t.Cleanup(func() { _ = master.Close() })
-	return master, fmt.Sprintf("/dev/pts/%d", n)
-}
 
 func usual() port.Line { return port.Line{Baud: 115200, Bits: 8, Parity: port.None, Stop: 1} }
 
 func TestBytesPassUnchanged(t *testing.T) {
-	master, slave := pty(t)
-	p, err := port.Open(slave, usual())
+	line := porttest.Open(t)
+	p, err := port.Open(line.Node, usual())
 	require.NoError(t, err)
 	all := make([]byte, 256)
 	for i := range all {
@@ -37,10 +25,10 @@ func TestBytesPassUnchanged(t *testing.T) {
 	got := make([]byte, 256)
 	_, err = p.Write(all)
 	require.NoError(t, err)
-	_, err = io.ReadFull(master, got)
+	_, err = io.ReadFull(line.Device, got)
 	require.NoError(t, err)
 	require.Equal(t, all, got)
-	_, err = master.Write(all)
+	_, err = line.Device.Write(all)
 	require.NoError(t, err)
 	_, err = io.ReadFull(p, got)
 	require.NoError(t, err)
@@ -52,8 +40,8 @@ func TestBytesPassUnchanged(t *testing.T) {
 }
 
 func TestCloseEndsARead(t *testing.T) {
-	_, slave := pty(t)
-	p, err := port.Open(slave, usual())
+	line := porttest.Open(t)
+	p, err := port.Open(line.Node, usual())
 	require.NoError(t, err)
 	ended := make(chan error)
 	go func() {
@@ -67,8 +55,8 @@ func TestCloseEndsARead(t *testing.T) {
 
 // A line that takes nothing any more blocks the writer, not Close.
 func TestCloseEndsAWrite(t *testing.T) {
-	master, slave := pty(t)
-	p, err := port.Open(slave, usual())
+	line := porttest.Open(t)
+	p, err := port.Open(line.Node, usual())
 	require.NoError(t, err)
 	ended := make(chan error)
 	go func() {
@@ -84,33 +72,33 @@ func TestCloseEndsAWrite(t *testing.T) {
 	case <-time.After(5 * time.Second):
 		require.FailNow(t, "close hangs")
 	}
-	require.NoError(t, master.Close())
+	require.NoError(t, line.Device.Close())
 	require.Error(t, <-ended)
 }
 
 func TestUnplugEndsARead(t *testing.T) {
-	master, slave := pty(t)
-	p, err := port.Open(slave, usual())
+	line := porttest.Open(t)
+	p, err := port.Open(line.Node, usual())
 	require.NoError(t, err)
 	ended := make(chan error)
 	go func() {
 		_, err := p.Read(make([]byte, 1))
 		ended <- err
 	}()
-	require.NoError(t, master.Close())
+	require.NoError(t, line.Device.Close())
 	require.Error(t, <-ended)
 	require.NoError(t, p.Close())
 }
 
 func TestOpenedOnce(t *testing.T) {
-	_, slave := pty(t)
-	p, err := port.Open(slave, usual())
+	line := porttest.Open(t)
+	p, err := port.Open(line.Node, usual())
 	require.NoError(t, err)
 	defer func() { _ = p.Close() }()
 	if os.Getuid() == 0 {
 		t.Skip("root may open a line that is taken")
 	}
-	_, err = port.Open(slave, usual())
+	_, err = port.Open(line.Node, usual())
 	require.Error(t, err)
 }
 

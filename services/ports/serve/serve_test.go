@@ -2,7 +2,6 @@ package serve_test
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -15,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/choba-os/choba/drivers/port/porttest"
 	"github.com/choba-os/choba/services/link"
 	"github.com/choba-os/choba/services/ports/api"
 	"github.com/choba-os/choba/services/ports/guard"
@@ -23,21 +23,6 @@ import (
 	"github.com/choba-os/choba/services/ports/usb"
 	"github.com/choba-os/choba/services/ports/usb/usbtest"
 )
-
-// pty is a serial line: master is the device's end.
-func pty(t *testing.T) (master *os.File, slave string, rdev uint64) {
-	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
-	require.NoError(t, err)
-	require.NoError(t, unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0))
-	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
-	require.NoError(t, err)
-	master = os.NewFile(uintptr(fd), "ptmx")
-	t.Cleanup(func() { _ = master.Close() })
-	slave = fmt.Sprintf("/dev/pts/%d", n)
-	var st unix.Stat_t
-	require.NoError(t, unix.Stat(slave, &st))
-	return master, slave, st.Rdev
-}
 
 // pipes opens input devices as pipes, and lines as they are.
 type pipes struct {
@@ -148,9 +133,9 @@ func TestClaimOverRealSockets(t *testing.T) {
 // A25: a serial line is opened by the guard alone; the claimant has bytes.
 func TestA25SerialLine(t *testing.T) {
 	p := start(t, "printer")
-	master, slave, rdev := pty(t)
+	line := porttest.Open(t)
 	p.Plug("1-4", usbtest.Device{Vendor: 0x0403, Product: 0x6001, Interfaces: []string{"ff/ff/ff"}})
-	p.Node("1-4", "1-4:1.0/ttyUSB0/tty/ttyUSB0", "ttyUSB0", slave, unix.Major(rdev), unix.Minor(rdev))
+	p.Node("1-4", "1-4:1.0/ttyUSB0/tty/ttyUSB0", "ttyUSB0", line.Node, unix.Major(line.Number), unix.Minor(line.Number))
 	p.event()
 	h, err := p.client.Claim(limit(t), api.RolePrinter)
 	require.NoError(t, err)
@@ -162,10 +147,10 @@ func TestA25SerialLine(t *testing.T) {
 	_, err = h.File.Write(all)
 	require.NoError(t, err)
 	got := make([]byte, 256)
-	_, err = io.ReadFull(master, got)
+	_, err = io.ReadFull(line.Device, got)
 	require.NoError(t, err)
 	require.Equal(t, all, got, "the line is raw")
-	_, err = master.Write(all)
+	_, err = line.Device.Write(all)
 	require.NoError(t, err)
 	_, err = io.ReadFull(h.File, got)
 	require.NoError(t, err)
@@ -173,7 +158,7 @@ func TestA25SerialLine(t *testing.T) {
 	h.Release()
 	again, err := p.client.Claim(limit(t), api.RolePrinter)
 	require.NoError(t, err)
-	require.NoError(t, master.Close())
+	require.NoError(t, line.Device.Close())
 	select {
 	case <-again.Gone:
 	case <-time.After(5 * time.Second):
@@ -185,9 +170,9 @@ func TestA25SerialLine(t *testing.T) {
 // A node that is not the device's is not opened, whatever its name is.
 func TestNodeOfAnotherDevice(t *testing.T) {
 	p := start(t, "printer")
-	_, slave, rdev := pty(t)
+	line := porttest.Open(t)
 	p.Plug("1-4", usbtest.Device{Vendor: 0x0403, Product: 0x6001, Interfaces: []string{"ff/ff/ff"}})
-	p.Node("1-4", "1-4:1.0/ttyUSB0/tty/ttyUSB0", "ttyUSB0", slave, unix.Major(rdev), unix.Minor(rdev)+77)
+	p.Node("1-4", "1-4:1.0/ttyUSB0/tty/ttyUSB0", "ttyUSB0", line.Node, unix.Major(line.Number), unix.Minor(line.Number)+77)
 	p.event()
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()

@@ -3,7 +3,6 @@ package printer_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -17,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/choba-os/choba/drivers/port/porttest"
 	"github.com/choba-os/choba/services/devices/api"
 	service "github.com/choba-os/choba/services/devices/printer"
 	journalapi "github.com/choba-os/choba/services/journal/api"
@@ -29,20 +29,6 @@ import (
 	"github.com/choba-os/choba/services/ports/usb/usbtest"
 	"github.com/choba-os/choba/tests/bench/printer"
 )
-
-// line makes a pty: master is where the twin is, slave what the kernel would
-// call ttyUSB0.
-func line(t *testing.T) (master *os.File, slave string, rdev uint64) {
-	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
-	require.NoError(t, err)
-	require.NoError(t, unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0))
-	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
-	require.NoError(t, err)
-	slave = fmt.Sprintf("/dev/pts/%d", n)
-	var st unix.Stat_t
-	require.NoError(t, unix.Stat(slave, &st))
-	return os.NewFile(uintptr(fd), "ptmx"), slave, st.Rdev
-}
 
 // serveOn serves a handler on a socket of its own, as calls of one caller.
 func serveOn(t *testing.T, ctx context.Context, wg *sync.WaitGroup, caller string, h http.Handler) string {
@@ -93,12 +79,12 @@ func TestWholeWay(t *testing.T) {
 	twin := printer.New(printer.Options{LineTime: 5 * time.Millisecond})
 
 	plug := func() (unplug func()) {
-		master, slave, rdev := line(t)
+		line := porttest.Open(t)
 		bus.Plug("1-4", usbtest.Device{Vendor: 0x0403, Product: 0x6001, Serial: "FT1", Interfaces: []string{"ff/ff/ff"}})
-		bus.Node("1-4", "1-4:1.0/ttyUSB0/tty/ttyUSB0", "ttyUSB0", slave, unix.Major(rdev), unix.Minor(rdev))
+		bus.Node("1-4", "1-4:1.0/ttyUSB0/tty/ttyUSB0", "ttyUSB0", line.Node, unix.Major(line.Number), unix.Minor(line.Number))
 		done := make(chan struct{})
-		go func() { defer close(done); _ = twin.Serve(master) }()
-		return func() { bus.Unplug("1-4"); _ = master.Close(); <-done }
+		go func() { defer close(done); _ = twin.Serve(line.Device) }()
+		return func() { bus.Unplug("1-4"); _ = line.Device.Close(); <-done }
 	}
 	state := func(ok func(api.State) bool) {
 		t.Helper()
