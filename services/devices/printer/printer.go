@@ -19,6 +19,7 @@ import (
 
 	"github.com/choba-os/choba/drivers/escpos"
 	"github.com/choba-os/choba/services/devices/api"
+	"github.com/choba-os/choba/services/devices/claim"
 	"github.com/choba-os/choba/services/devices/feed"
 	"github.com/choba-os/choba/services/devices/record"
 	journalapi "github.com/choba-os/choba/services/journal/api"
@@ -46,7 +47,7 @@ const (
 
 // Options are what the service is made of.
 type Options struct {
-	Claim   func(ctx context.Context) (*portsapi.Handed, error)
+	Claim   claim.Func
 	Journal *journalapi.Client
 	Font    escpos.Font
 	// OpenIsLow turns the drawer's sensor round.
@@ -106,7 +107,7 @@ func (s *Service) Run(ctx context.Context, alive func()) error {
 	gone := make(chan error, 1)
 	tick := time.NewTicker(turn)
 	defer tick.Stop()
-	wg.Go(func() { s.next(ctx, claims) })
+	wg.Go(func() { s.o.Claim.Next(ctx, claims) })
 	for {
 		select {
 		case <-ctx.Done():
@@ -117,27 +118,7 @@ func (s *Service) Run(ctx context.Context, alive func()) error {
 			wg.Go(func() { gone <- s.drive(ctx, h) })
 		case err := <-gone:
 			s.o.Log.WithError(err).Info("printer left")
-			wg.Go(func() { s.next(ctx, claims) })
-		}
-	}
-}
-
-// next waits for a device.
-func (s *Service) next(ctx context.Context, claims chan<- *portsapi.Handed) {
-	for {
-		h, err := s.o.Claim(ctx)
-		if err == nil {
-			select {
-			case claims <- h:
-			case <-ctx.Done():
-				h.Release()
-			}
-			return
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(retry):
+			wg.Go(func() { s.o.Claim.Next(ctx, claims) })
 		}
 	}
 }

@@ -17,20 +17,20 @@ import (
 	"github.com/choba-os/choba/drivers/input"
 	"github.com/choba-os/choba/drivers/wedge"
 	"github.com/choba-os/choba/services/devices/api"
+	"github.com/choba-os/choba/services/devices/claim"
 	"github.com/choba-os/choba/services/devices/feed"
 	"github.com/choba-os/choba/services/link"
 	portsapi "github.com/choba-os/choba/services/ports/api"
 )
 
 const (
-	kept  = 4096
-	retry = 500 * time.Millisecond
-	turn  = time.Second
+	kept = 4096
+	turn = time.Second
 )
 
 // Service is one scanner.
 type Service struct {
-	claim  func(ctx context.Context) (*portsapi.Handed, error)
+	claim  claim.Func
 	layout input.Layout
 	now    func() time.Time
 	log    *logrus.Entry
@@ -38,10 +38,10 @@ type Service struct {
 	state  *feed.Value[api.State]
 }
 
-// New returns a service that gets its device by claim.
-func New(claim func(ctx context.Context) (*portsapi.Handed, error), layout input.Layout, now func() time.Time, log *logrus.Entry) *Service {
+// New returns a service that gets its device from ports.
+func New(from claim.Func, layout input.Layout, now func() time.Time, log *logrus.Entry) *Service {
 	return &Service{
-		claim: claim, layout: layout, now: now, log: log, scans: feed.NewRing[api.Scan](kept),
+		claim: from, layout: layout, now: now, log: log, scans: feed.NewRing[api.Scan](kept),
 		state: feed.NewValue(api.State{Connection: api.Absent, Text: api.TextAbsent, Since: now()}),
 	}
 }
@@ -71,7 +71,7 @@ func (s *Service) Run(ctx context.Context, alive func()) error {
 	tick := time.NewTicker(turn)
 	defer tick.Stop()
 	for ctx.Err() == nil {
-		go s.next(ctx, claims)
+		go s.claim.Next(ctx, claims)
 		var h *portsapi.Handed
 		for h == nil && ctx.Err() == nil {
 			select {
@@ -91,26 +91,6 @@ func (s *Service) Run(ctx context.Context, alive func()) error {
 		s.set(api.State{Connection: api.Absent, Text: api.TextAbsent})
 	}
 	return nil
-}
-
-// next waits for a device.
-func (s *Service) next(ctx context.Context, claims chan<- *portsapi.Handed) {
-	for {
-		h, err := s.claim(ctx)
-		if err == nil {
-			select {
-			case claims <- h:
-			case <-ctx.Done():
-				h.Release()
-			}
-			return
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(retry):
-		}
-	}
 }
 
 func (s *Service) set(st api.State) {
