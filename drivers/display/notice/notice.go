@@ -25,7 +25,7 @@ const smallest = 10
 func Paint(c *paint.Canvas, font *text.Font, page Page) {
 	margin := c.H / 16
 	bar := c.H / 40
-	size := c.H / 22
+	size := c.H / 20
 	for size > smallest && height(font, page, size, c.W-2*margin) > c.H-2*margin-bar {
 		size--
 	}
