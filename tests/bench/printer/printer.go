@@ -70,6 +70,7 @@ type Options struct {
 // any number of lines (unplug, replug).
 type Printer struct {
 	opts Options
+	line sync.Mutex // held while a line is served
 
 	mu     sync.Mutex // guards all below
 	more   *sync.Cond // tokens came, or a fault went
@@ -110,6 +111,8 @@ func New(opts Options) *Printer {
 // Serve is the printer at the end of a line, until the line ends. One line at a
 // time.
 func (p *Printer) Serve(line io.ReadWriter) error {
+	p.line.Lock() // a cable that is pulled and put back at once: the old end has to be gone first
+	defer p.line.Unlock()
 	p.mu.Lock()
 	p.out = make(chan said, 1024)
 	out := p.out
