@@ -36,6 +36,7 @@ func TestFromInside(t *testing.T) {
 	require.GreaterOrEqual(t, len(held), 18, "every attempt was reported")
 	require.Regexp(t, `probe: ipe policies: choba_run\r?\n`, text)
 	t.Run("processes", func(t *testing.T) { processes(t, text) })
+	t.Run("files", func(t *testing.T) { files(t, text) })
 	t.Run("mounts", func(t *testing.T) { mounts(t, text) })
 	require.NotContains(t, text, "probe: listener", "nothing listens on the network")
 
@@ -105,6 +106,44 @@ func processes(t *testing.T, text string) {
 	}
 	require.LessOrEqual(t, sum, 256*1024, "all services together")
 	t.Logf("all together %d MiB resident", sum/1024)
+}
+
+// files: what a service has open is its own by the table: its data, its
+// devices, what it may read, and nothing else with a name.
+func files(t *testing.T, text string) {
+	want, err := table.Load("../../services/table/table.json")
+	require.NoError(t, err)
+	lines := regexp.MustCompile(`probe: file exe=(\S+) path=(\S+)`).FindAllStringSubmatch(text, -1)
+	require.NotEmpty(t, lines)
+	for _, m := range lines {
+		if strings.HasPrefix(m[1], "/svc/") && m[1] != "/svc/probe" {
+			require.True(t, mayOpen(want, m[1], m[2]), "%s has %s open", m[1], m[2])
+		}
+	}
+}
+
+// mayOpen asks all rows of a binary: two services share /svc/devices. A device
+// file may be one that ports has handed over.
+func mayOpen(want table.T, binary, file string) bool {
+	if file == "/dev/null" || strings.HasPrefix(file, "/memfd:") {
+		return true
+	}
+	for _, row := range want.Rows() {
+		for _, pattern := range row.Devices {
+			if ok, err := filepath.Match(pattern, file); err == nil && ok && (row.Binary == binary || row.Name == "ports") {
+				return true
+			}
+		}
+		if row.Binary != binary {
+			continue
+		}
+		for _, dir := range append([]string{row.Data}, row.Read...) {
+			if dir != "" && (file == dir || strings.HasPrefix(file, dir+"/")) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // mounts: the system is read-only, and nothing that can be written makes devices
