@@ -12,11 +12,13 @@
 package data
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 
 	"github.com/choba-os/choba/image/frame"
+	"github.com/choba-os/choba/image/layout"
 	"github.com/choba-os/choba/keys/seal"
 )
 
@@ -82,6 +84,9 @@ func (p *Partition) Unlock() error {
 			return err
 		}
 		return p.newKey()
+	case errors.Is(err, seal.ErrDamaged) && p.neverUsed():
+		p.parts.Say("the sealed key was cut off while it was first written; nothing was stored under it yet, so a new one is made")
+		return p.newKey()
 	case err != nil:
 		return err
 	}
@@ -127,6 +132,19 @@ func (p *Partition) untouched() error {
 		}
 	}
 	return nil
+}
+
+// neverUsed says whether nothing was ever written to the data partition: no header, and zeros where the encrypted file
+// system begins, which is what is written first under a key. The key of such a disk is worth nothing yet.
+func (p *Partition) neverUsed() bool {
+	if p.untouched() != nil {
+		return false
+	}
+	begin := make([]byte, 64<<10)
+	if _, err := p.parts.Disk.ReadAt(begin, layout.DataCrypt); err != nil {
+		return false
+	}
+	return len(bytes.Trim(begin, "\x00")) == 0
 }
 
 // newKey makes a key and stores it sealed as "being made", so that a first boot that is cut short is continued with

@@ -80,7 +80,7 @@ func (b *bench) Seal(secret, pkix []byte, at seal.Boot) (seal.Blob, error) {
 	if b.noTPM != nil {
 		return seal.Blob{}, b.noTPM
 	}
-	return seal.Blob{At: at, Public: []byte("public"), Private: bytes.Clone(secret)}, nil
+	return seal.Blob{At: at, Public: bytes.Repeat([]byte("public"), 80), Private: bytes.Clone(secret)}, nil
 }
 
 func (b *bench) Unseal(x seal.Blob, _ seal.Approval) ([]byte, error) {
@@ -264,7 +264,7 @@ func TestEveryPowerCutOfTheFirstBoot(t *testing.T) {
 	require.NoError(t, err)
 	cuts := 0
 	for n := range len(whole.log) + 1 {
-		for _, how := range []string{"clean", "torn", "lost"} {
+		for _, how := range []string{"clean", "torn", "sector", "lost"} {
 			b := replay(whole.log[:n], how)
 			v, err := b.boot()
 			require.NoError(t, err, "cut after write %d (%s)", n, how)
@@ -281,7 +281,7 @@ func TestEveryPowerCutOfTheFirstBoot(t *testing.T) {
 	require.Greater(t, cuts, 30)
 }
 
-// replay writes the log onto blank disks. Torn: of the last write only the first 512-byte sectors arrive. Lost: the
+// replay writes the log onto blank disks. Torn: of the last write only the first half arrives. Sector: only its first 512 bytes do. Lost: the
 // last write before the cut that was not synced never arrives, the ones after it do.
 func replay(log []write, how string) *bench {
 	b := newBench()
@@ -299,9 +299,23 @@ func replay(log []write, how string) *bench {
 		if how == "torn" && i == len(log)-1 {
 			data = data[:len(data)/2/512*512]
 		}
+		if how == "sector" && i == len(log)-1 {
+			data = data[:min(len(data), 512)]
+		}
 		copy(map[string][]byte{"state": b.state, "data": b.disk}[w.disk][w.at:], data)
 	}
 	return b
+}
+
+// A sealed key that cannot be read on a disk in use is never replaced.
+func TestDamagedKeyOfADiskInUse(t *testing.T) {
+	b := made(t)
+	for _, at := range []int64{layout.SealedCopy1, layout.SealedCopy2} {
+		b.state[at+100] ^= 1
+	}
+	b.refuses(t, seal.ErrDamaged, "sealed key")
+	copy(b.disk, make([]byte, layout.DataCrypt)) // not even when its header is gone, too
+	b.refuses(t, seal.ErrDamaged, "sealed key")
 }
 
 func made(t *testing.T) *bench {
