@@ -9,6 +9,8 @@
 package disk
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -28,7 +30,8 @@ type Contents struct {
 }
 
 // Build writes the disk image file, sparse. It writes beside the path and renames,
-// so that a build that was cut short leaves the old image.
+// so that a build that was cut short leaves the old image. A file that already
+// holds the same bytes is left as it is: a bench machine may live on top of it.
 func Build(path string, c Contents) error {
 	tmp := path + ".tmp"
 	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o644)
@@ -42,8 +45,35 @@ func Build(path string, c Contents) error {
 	if err := f.Close(); err != nil {
 		return fmt.Errorf("making disk image: %w", err)
 	}
+	if same(tmp, path) {
+		return os.Remove(tmp)
+	}
 	return os.Rename(tmp, path)
 }
+
+// same says whether two files hold the same bytes; a file that cannot be read is not the same.
+func same(a, b string) bool {
+	x, errX := os.Open(a)
+	y, errY := os.Open(b)
+	if err := errors.Join(errX, errY); err != nil {
+		return false
+	}
+	defer x.Close()
+	defer y.Close()
+	p, q := make([]byte, layout.MiB), make([]byte, layout.MiB)
+	for {
+		n, errX := io.ReadFull(x, p)
+		m, errY := io.ReadFull(y, q)
+		if !bytes.Equal(p[:n], q[:m]) {
+			return false
+		}
+		if errX != nil || errY != nil {
+			return ended(errX) && ended(errY)
+		}
+	}
+}
+
+func ended(err error) bool { return err == io.EOF || err == io.ErrUnexpectedEOF }
 
 func (c Contents) write(f *os.File) error {
 	if err := f.Truncate(layout.DiskSize); err != nil {

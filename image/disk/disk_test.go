@@ -100,6 +100,27 @@ func TestBuildIsReproducibleAndSparse(t *testing.T) {
 	require.Equal(t, sums[0], sums[1])
 }
 
+// A disk image that would be the same stays the same file; another one replaces it.
+func TestBuildKeepsAnEqualFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "disk.img")
+	require.NoError(t, Build(path, contents(t)))
+	first, err := os.Stat(path)
+	require.NoError(t, err)
+	require.NoError(t, Build(path, contents(t)))
+	second, err := os.Stat(path)
+	require.NoError(t, err)
+	require.True(t, os.SameFile(first, second))
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	require.NoError(t, err)
+	_, err = f.WriteAt([]byte{1}, layout.DiskSize-1)
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
+	require.NoError(t, Build(path, contents(t)))
+	third, err := os.Stat(path)
+	require.NoError(t, err)
+	require.False(t, os.SameFile(second, third))
+}
+
 // A part that does not fit its manifest stops the build and leaves the old disk.
 func TestBuildRefuses(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "disk.img")

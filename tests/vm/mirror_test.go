@@ -42,7 +42,7 @@ type mirror struct {
 }
 
 func newMirror(t *testing.T) *mirror {
-	p, err := shelf.Open(filepath.Join(out, "stage/share/shop.pack"), filepath.Join(out, "keys/trust.txt"))
+	p, err := shelf.Open(filepath.Join(out, "shop.pack"), filepath.Join(out, "keys/trust.txt"))
 	require.NoError(t, err)
 	log := logrus.New()
 	log.SetOutput(io.Discard)

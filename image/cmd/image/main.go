@@ -4,6 +4,7 @@
 //	out/boot.efi        the signed boot image
 //	out/release.choba   the release: manifest, EROFS, hash tree, boot image, SBOM
 //	out/disk.img        the whole disk (sparse)
+//	out/shop.pack       the sample store pack that is in the image
 //	out/vars.fd         firmware variables with Secure Boot on
 //	out/keys/           certificates and trust.txt, public halves only
 //

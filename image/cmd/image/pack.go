@@ -28,5 +28,5 @@ func (j *job) stepPack(context.Context) (said string, err error) {
 	if _, err := pack.Open(j.trust, j.pack); err != nil {
 		return "", fmt.Errorf("our own store pack: %w", err)
 	}
-	return fmt.Sprintf("%d KiB, signed by %s", len(j.pack)>>10, j.keys.Store.Name()), nil
+	return fmt.Sprintf("%d KiB, signed by %s", len(j.pack)>>10, j.keys.Store.Name()), j.write("shop.pack", j.pack)
 }

@@ -1,6 +1,6 @@
 // Command cmd makes a store pack: it reads the body that a person wrote, says everything that is wrong with it, and signs it with the development store key.
 //
-//	go run ./services/register/pack/cmd [-shop services/register/pack/sample/shop.json] -o out/stage/share/shop.pack
+//	go run ./services/register/pack/cmd [-shop services/register/pack/sample/shop.json] -o out/shop.pack
 //
 // It is a tool of the bench and not in any image. The rule that keeps it small: what is right is decided in package pack.
 package main

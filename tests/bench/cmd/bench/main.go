@@ -55,7 +55,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err := flash(o); err != nil {
 		return err
 	}
-	goods, err := shelf.Load(filepath.Join(o.image, "stage/share/shop.pack"), filepath.Join(o.image, "keys/trust.txt"), time.Now())
+	goods, err := shelf.Load(filepath.Join(o.image, "shop.pack"), filepath.Join(o.image, "keys/trust.txt"), time.Now())
 	if err != nil {
 		return err
 	}

@@ -46,7 +46,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	goods, err := shelf.Load(filepath.Join(*image, "stage/share/shop.pack"), filepath.Join(*image, "keys/trust.txt"), time.Now())
+	goods, err := shelf.Load(filepath.Join(*image, "shop.pack"), filepath.Join(*image, "keys/trust.txt"), time.Now())
 	if err != nil {
 		return err
 	}
