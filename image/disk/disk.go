@@ -15,6 +15,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/choba-os/choba/image/gpt"
 	"github.com/choba-os/choba/image/layout"
 	"github.com/choba-os/choba/image/release"
 	"github.com/choba-os/choba/image/slot"
@@ -79,11 +80,11 @@ func (c Contents) write(f *os.File) error {
 	if err := f.Truncate(layout.DiskSize); err != nil {
 		return err
 	}
-	parts, err := Place(layout.Disk(), layout.DiskSize)
+	parts, err := gpt.Place(layout.Disk(), layout.DiskSize)
 	if err != nil {
 		return err
 	}
-	if err := WriteGPT(f, layout.DiskSize, layout.DiskGUID, parts); err != nil {
+	if err := gpt.Write(f, layout.DiskSize, layout.DiskGUID, parts); err != nil {
 		return err
 	}
 	for _, e := range parts {
@@ -94,7 +95,7 @@ func (c Contents) write(f *os.File) error {
 	return nil
 }
 
-func (c Contents) fill(e Entry, p partition) error {
+func (c Contents) fill(e gpt.Entry, p partition) error {
 	switch e.Name {
 	case layout.ESP:
 		return WriteESP(p, e.Start, e.Size, layout.BootFile, c.Boot)
@@ -118,7 +119,7 @@ func Flashed(r release.Release) slot.Record {
 // partition is a window into the disk file that cannot be left.
 type partition struct {
 	f *os.File
-	e Entry
+	e gpt.Entry
 }
 
 func (p partition) ReadAt(b []byte, off int64) (int, error) {

@@ -6,12 +6,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/choba-os/choba/image/gpt"
 	"github.com/choba-os/choba/image/layout"
 	"github.com/choba-os/choba/image/release"
 	"github.com/choba-os/choba/image/slot"
@@ -44,9 +44,9 @@ func TestBuild(t *testing.T) {
 	f, err := os.Open(path)
 	require.NoError(t, err)
 	defer f.Close()
-	parts, err := ReadGPT(f, layout.DiskSize)
+	parts, err := gpt.Read(f, layout.DiskSize)
 	require.NoError(t, err)
-	placed, err := Place(layout.Disk(), layout.DiskSize)
+	placed, err := gpt.Place(layout.Disk(), layout.DiskSize)
 	require.NoError(t, err)
 	require.Equal(t, placed, parts)
 	window := map[string]*io.SectionReader{}
@@ -134,91 +134,4 @@ func TestBuildRefuses(t *testing.T) {
 	old, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.Equal(t, "old", string(old))
-}
-
-func TestGPTGoldenFields(t *testing.T) {
-	m := &memory{b: make([]byte, 4<<20)}
-	parts := []Entry{{"choba-é", typeOf(layout.ESP), "00112233-4455-6677-8899-AABBCCDDEEFF", 1 << 20, 1 << 20}}
-	require.NoError(t, WriteGPT(m, 4<<20, layout.DiskGUID, parts))
-	require.Equal(t, byte(0xee), m.b[450], "protective MBR")
-	require.Equal(t, "EFI PART", string(m.b[512:520]))
-	require.Equal(t, "EFI PART", string(m.b[4<<20-512:][:8]))
-	require.Equal(t, "\x28\x73\x2a\xc1\x1f\xf8\xd2\x11", string(m.b[1024:][:8]), "mixed-endian type of an ESP")
-	require.Equal(t, "\x33\x22\x11\x00\x55\x44\x77\x66\x88\x99", string(m.b[1040:][:10]))
-	back, err := ReadGPT(m, 4<<20)
-	require.NoError(t, err)
-	require.Equal(t, parts, back)
-}
-
-func typeOf(name string) string {
-	for _, p := range layout.Disk() {
-		if p.Name == name {
-			return p.Type
-		}
-	}
-	return ""
-}
-
-// Every single changed byte of either table is noticed.
-func TestGPTEveryByte(t *testing.T) {
-	const size = 4 << 20
-	m := &memory{b: make([]byte, size)}
-	require.NoError(t, WriteGPT(m, size, layout.DiskGUID, []Entry{{"x", layout.DiskGUID, layout.DiskGUID, 1 << 20, 1 << 20}}))
-	const table = 512 + entries*entrySize
-	for _, at := range []int{512, size - table} {
-		for i := range table {
-			if i > 1024 && i%7 != 0 {
-				continue // empty entries under one checksum: sampled
-			}
-			sector := (at + i) / 512
-			if (sector == 1 || sector == size/512-1) && (at+i)%512 >= gptHeader {
-				continue // reserved rest of a header's sector: no checksum covers it
-			}
-			m.b[at+i] ^= 0x10
-			_, err := ReadGPT(m, size)
-			require.Error(t, err, "byte %d", at+i)
-			m.b[at+i] ^= 0x10
-		}
-	}
-	_, err := ReadGPT(m, size)
-	require.NoError(t, err)
-}
-
-func TestPlaceRefuses(t *testing.T) {
-	_, err := Place(layout.Disk(), 64<<20)
-	require.ErrorContains(t, err, "do not fit")
-	_, err = Place([]layout.Partition{{Name: "odd", Size: 1000}}, 64<<20)
-	require.Error(t, err)
-	_, err = Place([]layout.Partition{{Name: "rest in the middle"}, {Name: "x", Size: 1 << 20}}, 64<<20)
-	require.Error(t, err)
-	m := &memory{b: make([]byte, 4<<20)}
-	for _, e := range []Entry{
-		{"bad type", "x", layout.DiskGUID, 1 << 20, 1 << 20},
-		{"bad id", layout.DiskGUID, "x", 1 << 20, 1 << 20},
-		{strings.Repeat("x", 37), layout.DiskGUID, layout.DiskGUID, 1 << 20, 1 << 20},
-	} {
-		require.Error(t, WriteGPT(m, 4<<20, layout.DiskGUID, []Entry{e}), e.Name)
-	}
-	require.Error(t, WriteGPT(m, 4<<20, "x", nil))
-	require.Error(t, WriteGPT(m, 4<<20, layout.DiskGUID, make([]Entry, entries+1)))
-}
-
-func FuzzReadGPT(f *testing.F) {
-	const size = 64 << 10
-	m := &memory{b: make([]byte, size)}
-	require.NoError(f, WriteGPT(m, size, layout.DiskGUID, nil))
-	f.Add(m.b)
-	f.Fuzz(func(t *testing.T, b []byte) {
-		if len(b) >= 1024 {
-			_, _ = ReadGPT(&memory{b: b}, int64(len(b)))
-		}
-	})
-}
-
-// memory is a disk.
-type memory struct{ b []byte }
-
-func (m *memory) ReadAt(p []byte, off int64) (int, error) { return bytes.NewReader(m.b).ReadAt(p, off) }
-func (m *memory) WriteAt(p []byte, off int64) (int, error) {
-	return copy(m.b[off:], p), nil
 }

@@ -19,7 +19,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/choba-os/choba/image/disk"
+	"github.com/choba-os/choba/image/gpt"
 	"github.com/choba-os/choba/image/layout"
 	"github.com/choba-os/choba/keys/dev"
 	"github.com/choba-os/choba/tests/bench"
@@ -112,9 +112,9 @@ func open(t *testing.T, path string) *flashed {
 	t.Cleanup(func() { f.Close() })
 	st, err := f.Stat()
 	require.NoError(t, err)
-	parts, err := disk.ReadGPT(f, st.Size())
+	parts, err := gpt.Read(f, st.Size())
 	require.NoError(t, err)
-	d := &flashed{t: t, path: path, file: f, parts: map[string]disk.Entry{}}
+	d := &flashed{t: t, path: path, file: f, parts: map[string]gpt.Entry{}}
 	for _, p := range parts {
 		d.parts[p.Name] = p
 	}
@@ -126,7 +126,7 @@ type flashed struct {
 	t     *testing.T
 	path  string
 	file  *os.File
-	parts map[string]disk.Entry
+	parts map[string]gpt.Entry
 }
 
 // on makes a register's configuration use this disk.
