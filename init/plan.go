@@ -31,6 +31,7 @@ func (m *machine) plan() plan.Plan {
 		step(plan.Useful, "bring up loopback", system.Loopback),
 		step(plan.Needed, "read the trust list and the service table", m.readTables),
 		step(plan.Needed, "find the state and data partitions", m.findDisk),
+		step(plan.Useful, "let the data partition fill the disk", m.fillDisk),
 		step(plan.Needed, "open the TPM", m.openTPM),
 		step(plan.Needed, "unseal the data key, or make it at the first boot", m.unlock),
 		step(plan.Always, "close the door: extend PCR 13", m.closeDoor),

@@ -16,6 +16,7 @@ import (
 	"github.com/choba-os/choba/init/audit"
 	"github.com/choba-os/choba/init/clock"
 	"github.com/choba-os/choba/init/data"
+	"github.com/choba-os/choba/init/fill"
 	"github.com/choba-os/choba/init/nodes"
 	"github.com/choba-os/choba/init/system"
 	"github.com/choba-os/choba/init/volume"
@@ -79,6 +80,18 @@ func (m *machine) findDisk() (err error) {
 		return err
 	}
 	m.state, err = os.OpenFile(m.disk.Parts[layout.State].Path, os.O_RDWR, 0)
+	return err
+}
+
+// fillDisk lets the data partition take what the disk has more than the image that was flashed: at the first boot, and
+// after the disk was copied onto a larger one.
+func (m *machine) fillDisk() error {
+	was := m.disk.Parts[layout.Data]
+	part, err := fill.Disk("/dev/"+m.disk.Name, was)
+	if part.Size != was.Size {
+		m.disk.Parts[layout.Data] = part
+		m.console.Say("the data partition now has %d MiB", part.Size/layout.MiB)
+	}
 	return err
 }
 

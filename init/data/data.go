@@ -35,7 +35,8 @@ type Volume interface {
 	Open(key []byte) (frame.Device, error)
 	// Mount mounts the file system on it.
 	Mount() error
-	// Grow lets the mounted file system fill the device, and returns when that is on the disk.
+	// Grow lets the mounted file system fill the device, and returns when that is on the disk. One that fills it
+	// already is left as it is.
 	Grow() error
 }
 
@@ -227,6 +228,9 @@ func (p *Partition) openMade(payload []byte) error {
 	}
 	if err := p.parts.Volume.Mount(); err != nil {
 		return fmt.Errorf("opening the data partition: %w", err)
+	}
+	if err := p.parts.Volume.Grow(); err != nil { // the disk may have become larger; what fits today, fits
+		p.parts.Say(err.Error())
 	}
 	return nil
 }

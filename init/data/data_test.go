@@ -171,11 +171,14 @@ func (v *vol) Grow() error {
 	if v.b.grow != nil {
 		return v.b.grow
 	}
-	if _, err := v.dev.WriteAt(bytes.Repeat([]byte("e"), sector), (wholeFS-1)*sector); err != nil {
-		return err
-	}
 	first := make([]byte, sector)
 	if _, err := v.dev.ReadAt(first, 0); err != nil {
+		return err
+	}
+	if binary.LittleEndian.Uint64(first[64:]) == uint64(wholeFS) {
+		return nil
+	}
+	if _, err := v.dev.WriteAt(bytes.Repeat([]byte("e"), sector), (wholeFS-1)*sector); err != nil {
 		return err
 	}
 	binary.LittleEndian.PutUint64(first[64:], uint64(wholeFS))
@@ -384,6 +387,24 @@ func TestOneDamagedHeaderCopyIsNoHarm(t *testing.T) {
 		require.NoError(t, err)
 		b.requireGood(t, v)
 	}
+}
+
+// A partition that became larger after it was made is filled at the next boot; when that fails, the shop opens on what
+// there was.
+func TestFileSystemOfASmallerDisk(t *testing.T) {
+	b := made(t)
+	key := b.stored(t).key
+	_, err := b.crypt(key[:]).WriteAt(emptyFS()[:sector], 0)
+	require.NoError(t, err)
+	b.grow, b.say = errors.New("growing: no room"), nil
+	_, err = b.boot()
+	require.NoError(t, err)
+	require.True(t, b.mounted)
+	require.Contains(t, b.say, "growing: no room")
+	b.grow = nil
+	v, err := b.boot()
+	require.NoError(t, err)
+	b.requireGood(t, v)
 }
 
 func TestFirstBootThatCannotFinish(t *testing.T) {

@@ -6,6 +6,7 @@
 package volume
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -113,14 +114,21 @@ func (v *Volume) Mount() error {
 	return nil
 }
 
-// Grow lets the mounted file system fill the device.
+// Grow lets the mounted file system fill the device. Where it does already, nothing is written.
 func (v *Volume) Grow() error {
+	blocks := uint64(v.bytes() / blockSize)
+	super := make([]byte, 1024)
+	if _, err := device(v.device).ReadAt(super, 1024); err != nil {
+		return fmt.Errorf("growing %s: reading its superblock: %w", v.target, err)
+	}
+	if blocksOf(super) == blocks {
+		return nil
+	}
 	dir, err := os.Open(v.target)
 	if err != nil {
 		return fmt.Errorf("growing %s: %w", v.target, err)
 	}
 	defer dir.Close()
-	blocks := uint64(v.bytes() / blockSize)
 	if _, _, e := unix.Syscall(unix.SYS_IOCTL, dir.Fd(), resizeFS, uintptr(unsafe.Pointer(&blocks))); e != 0 {
 		return fmt.Errorf("growing %s to %d blocks: %w", v.target, blocks, e)
 	}
@@ -128,6 +136,11 @@ func (v *Volume) Grow() error {
 		return fmt.Errorf("growing %s: %w", v.target, err)
 	}
 	return nil
+}
+
+// blocksOf is the size that stands in a superblock of ext4 (fs/ext4/ext4.h: s_blocks_count_lo and _hi).
+func blocksOf(super []byte) uint64 {
+	return uint64(binary.LittleEndian.Uint32(super[0x150:]))<<32 | uint64(binary.LittleEndian.Uint32(super[4:]))
 }
 
 // Close unmounts the file system and takes the device, and with it the key, out of the kernel.

@@ -28,6 +28,15 @@ func TestNothingOpenNothingToClose(t *testing.T) {
 	require.NoError(t, New("/dev/x", layout.MiB, "/data").Close())
 }
 
+// The size of a superblock as mkfs.ext4 writes it: 32 bits here, 32 there.
+func TestBlocksOf(t *testing.T) {
+	super := make([]byte, 1024)
+	copy(super[4:], "\x00\x20\x00\x00")
+	require.EqualValues(t, 8192, blocksOf(super))
+	super[0x150] = 1
+	require.EqualValues(t, 1<<32+8192, blocksOf(super))
+}
+
 func TestDevice(t *testing.T) {
 	path := t.TempDir() + "/dev"
 	require.NoError(t, os.WriteFile(path, make([]byte, 8192), 0o600))
