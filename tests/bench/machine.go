@@ -37,6 +37,7 @@ type Config struct {
 	ESP      string    // optional: a FAT image offered as the disk to boot from instead
 	NoTPM    bool      // no TPM at all
 	TIS      bool      // the TPM is a chip on the board (TIS registers), not part of the processor (CRB)
+	DiskSize int       // MiB, of a disk larger than the flashed one; 0 means as flashed
 	Memory   int       // MiB; 0 means 512
 	CPUs     int       // 0 means 2
 	Width    int       // of the display; 0 means 1280
@@ -112,7 +113,11 @@ func (m *Machine) overlay() error {
 	if err != nil {
 		return fmt.Errorf("making disk: %w", err)
 	}
-	out, err := exec.Command("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", disk, m.DiskFile()).CombinedOutput()
+	args := []string{"create", "-q", "-f", "qcow2", "-F", "raw", "-b", disk, m.DiskFile()}
+	if m.cfg.DiskSize > 0 {
+		args = append(args, fmt.Sprintf("%dM", m.cfg.DiskSize))
+	}
+	out, err := exec.Command("qemu-img", args...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("making disk: %w: %s", err, out)
 	}
