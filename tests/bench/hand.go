@@ -1,9 +1,9 @@
 package bench
 
 import (
+	"bytes"
 	"fmt"
 	"image"
-	"image/png"
 	"os"
 	"time"
 )
@@ -29,18 +29,35 @@ func (m *Machine) axis(p, n int) int { return (2*p + 1) * 0x7fff / (2 * n) }
 
 // Picture is what the register's screen shows now.
 func (m *Machine) Picture() (image.Image, error) {
-	path := m.path("screen.png")
+	path := m.path("screen.ppm")
 	if err := m.QMP.Screendump(path); err != nil {
 		return nil, fmt.Errorf("taking a picture of the screen: %w", err)
 	}
-	f, err := os.Open(path)
+	b, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("taking a picture of the screen: %w", err)
 	}
-	defer f.Close()
-	img, err := png.Decode(f)
+	img, err := decode(b)
 	if err != nil {
 		return nil, fmt.Errorf("taking a picture of the screen: %w", err)
+	}
+	return img, nil
+}
+
+// decode reads a binary PPM of eight bits a colour, as QEMU writes it.
+func decode(b []byte) (image.Image, error) {
+	var w, h, top int
+	r := bytes.NewReader(b)
+	if _, err := fmt.Fscanf(r, "P6\n%d %d\n%d\n", &w, &h, &top); err != nil {
+		return nil, fmt.Errorf("reading ppm: %w", err)
+	}
+	px := b[len(b)-r.Len():]
+	if top != 255 || w <= 0 || h <= 0 || w > 1<<14 || h > 1<<14 || len(px) != 3*w*h {
+		return nil, fmt.Errorf("reading ppm: %d×%d, %d, with %d bytes", w, h, top, len(px))
+	}
+	img := image.NewRGBA(image.Rect(0, 0, w, h))
+	for i, o := 0, 0; i < len(px); i, o = i+3, o+4 {
+		img.Pix[o], img.Pix[o+1], img.Pix[o+2], img.Pix[o+3] = px[i], px[i+1], px[i+2], 0xff
 	}
 	return img, nil
 }

@@ -71,6 +71,7 @@ type Page struct {
 	paper  []byte     // PNG
 	state  State
 	change chan struct{} // closed and replaced on every change
+	eyes   int           // browsers that look
 }
 
 // State is what the browser is told on every change. Screen and Paper are
@@ -163,6 +164,8 @@ func (p *Page) picture(w http.ResponseWriter, get func() []byte) {
 // events streams the state as server-sent events, the newest one only.
 func (p *Page) events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
+	p.looking(1)
+	defer p.looking(-1)
 	for {
 		p.mu.Lock()
 		b, err := json.Marshal(p.state)
@@ -183,12 +186,24 @@ func (p *Page) events(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// watch looks at the register five times a second.
+func (p *Page) looking(n int) {
+	p.mu.Lock()
+	p.eyes += n
+	p.mu.Unlock()
+}
+
+// watch looks at the register five times a second while a browser does: a
+// picture costs the machine time, which matters most while it boots.
 func (p *Page) watch(ctx context.Context) {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		p.look()
+		p.mu.Lock()
+		seen := p.eyes > 0
+		p.mu.Unlock()
+		if seen {
+			p.look()
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

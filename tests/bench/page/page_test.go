@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"image"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -92,6 +93,15 @@ func TestHandsReachTheRegister(t *testing.T) {
 	post(t, base+"/tap", url.Values{"x": {"a"}, "y": {"2"}}, 400)
 	post(t, base+"/fault", url.Values{"id": {"x"}, "on": {"true"}}, 409)
 	require.Equal(t, [][2]int{{3, 2}}, reg.taps)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() { // a browser that looks
+		req, _ := http.NewRequestWithContext(ctx, "GET", base+"/events", nil)
+		if r, err := http.DefaultClient.Do(req); err == nil {
+			io.Copy(io.Discard, r.Body)
+			r.Body.Close()
+		}
+	}()
 	require.Eventually(t, func() bool {
 		r, err := http.Get(base + "/screen.png")
 		require.NoError(t, err)
