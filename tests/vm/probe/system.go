@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // system describes what runs: one line a process, mount, listening address.
@@ -24,7 +26,7 @@ func system() []string {
 			strings.ReplaceAll(field(s, "VmRSS"), " ", ""), len(fds)))
 		out = append(out, files(exe, dir, fds)...)
 	}
-	return append(append(out, mounts()...), listeners()...)
+	return append(append(append(out, mounts()...), room("/data")), listeners()...)
 }
 
 func arguments(dir string) string {
@@ -62,6 +64,15 @@ func mounts() []string {
 		}
 	}
 	return out
+}
+
+// room is the size of a file system, without what it needs for itself.
+func room(at string) string {
+	var s unix.Statfs_t
+	if err := unix.Statfs(at, &s); err != nil {
+		return fmt.Sprintf("room at=%s: %v", at, err)
+	}
+	return fmt.Sprintf("room at=%s MiB=%d", at, int64(s.Blocks)*s.Bsize>>20)
 }
 
 // listeners are the TCP and UDP ports open in the main network namespace.
