@@ -169,6 +169,9 @@ func FuzzDecode(f *testing.F) {
 		require.Equal(t, kind, k)
 		back, err := Decode(k, again)
 		require.NoError(t, err)
-		require.Equal(t, e, back)
+		// Not the values: "+00:00" is read as the computer's own zone where that is UTC. What is stored must not change.
+		_, last, err := Encode(back)
+		require.NoError(t, err)
+		require.Equal(t, string(again), string(last))
 	})
 }
