@@ -1,11 +1,7 @@
 package vm
 
 import (
-	"errors"
-	"fmt"
 	"image"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -176,17 +172,4 @@ func offline(t *testing.T, r *bench.Register) {
 	time.Sleep(2 * time.Second)
 	keep(t, r, "printer-missing")
 	require.Len(t, r.Printer.Papers(), 3)
-}
-
-// verify runs the product's own verifier over the machine's journal, read from
-// outside: the test image's probe is not needed for it.
-var errNoJournal = errors.New("no journal")
-
-func pulled(t *testing.T, r *bench.Register) string {
-	raw := filepath.Join(short(t), "raw.img")
-	tool(t, "qemu-img", "convert", "-O", "raw", r.DiskFile(), raw)
-	if _, err := os.Stat(raw); err != nil {
-		t.Fatal(fmt.Errorf("pulling the disk: %w: %w", errNoJournal, err))
-	}
-	return raw
 }

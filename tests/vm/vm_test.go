@@ -191,3 +191,11 @@ func tool(t *testing.T, name string, args ...string) string {
 	require.NoError(t, cmd.Run(), "%s %v: %s", name, args, &buf)
 	return buf.String()
 }
+
+// pulled takes the disk out of a register that is off, as one plain file.
+func pulled(t *testing.T, r *bench.Register) string {
+	t.Helper()
+	raw := filepath.Join(short(t), "raw.img")
+	tool(t, "qemu-img", "convert", "-O", "raw", r.DiskFile(), raw)
+	return raw
+}
