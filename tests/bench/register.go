@@ -28,10 +28,10 @@ type Register struct {
 	Scanner *wedge.Scanner
 	Printer *printer.Printer
 
-	mu       sync.Mutex // guards line, running
-	line     net.Conn   // the printer's cable; nil when pulled out
-	running  bool
-	unplugOK bool // the scanner is meant to be out
+	mu      sync.Mutex // guards line, running, out
+	line    net.Conn   // the printer's cable; nil when pulled out
+	running bool
+	out     bool // the scanner's cable is pulled out
 }
 
 // NewRegister prepares a register.
@@ -59,7 +59,7 @@ func (r *Register) Start(ctx context.Context) error {
 		return err
 	}
 	r.mu.Lock()
-	r.running = true
+	r.running, r.out = true, false
 	r.mu.Unlock()
 	return nil
 }
@@ -230,7 +230,7 @@ func (r *Register) Faults() []page.Fault {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return append(out, page.Fault{ID: faultPrinterCable, Device: "printer cable", Name: "プリンターのケーブル抜け", On: r.running && r.line == nil},
-		page.Fault{ID: faultScannerCable, Device: "scanner cable", Name: "スキャナーのケーブル抜け", On: r.unplugOK})
+		page.Fault{ID: faultScannerCable, Device: "scanner cable", Name: "スキャナーのケーブル抜け", On: r.out})
 }
 
 // SetFault breaks or mends something.
@@ -244,7 +244,7 @@ func (r *Register) SetFault(id string, on bool) error {
 		return r.PlugPrinter()
 	case faultScannerCable:
 		r.mu.Lock()
-		r.unplugOK = on
+		r.out = on
 		r.mu.Unlock()
 		if on {
 			r.Scanner.Unplug()
