@@ -71,6 +71,17 @@ const (
 	SealedCopy1 int64 = 1 * MiB  // sealed data key
 	SealedCopy2 int64 = 1*MiB + 64*KiB
 	SealedSize        = 4 * KiB // of one copy
+
+	EscrowCopy1 int64 = 2 * MiB // the data secret, wrapped for the recovery key and for the vendor
+	EscrowCopy2 int64 = 2*MiB + 64*KiB
+	EscrowSize        = 8 * KiB // of one copy
+
+	BootCopy1 int64 = 2*MiB + 512*KiB // how far an update of the boot image has come
+	BootCopy2 int64 = 2*MiB + 576*KiB
+	BootSize        = 4 * KiB // of one copy
+
+	HistoryStart int64 = 3 * MiB // ring of records: what recovery and init did before the journal could be written
+	HistorySize        = 256 * KiB
 )
 
 // Inside a slot or factory partition: EROFS at 0, the hash tree right behind it,

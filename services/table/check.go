@@ -37,6 +37,9 @@ func isArgument(s string) bool { return made(s, 64, lower+strings.ToUpper(lower)
 // Groups are the system call groups that a row may ask for beyond the common list; init/confine says what is in them.
 func Groups() []string { return []string{"drm", "exec", "input", "netlink", "serial"} }
 
+// Rights are the capabilities that a row may keep; every one of them needs a reason in docs/formats/table.md.
+func Rights() []string { return []string{"net_admin", "net_raw"} }
+
 // maxRows keeps a table small enough to be read by a person.
 const maxRows = 64
 
@@ -104,8 +107,11 @@ func checkCallers(r Row, at int, names map[string]int) error {
 
 // checkGuard refuses a second owner of anything that can have only one.
 func checkGuard(rows []Row) error {
-	guards, devices := 0, map[string]string{}
+	guards, writers, devices := 0, 0, map[string]string{}
 	for _, r := range rows {
+		if r.IdleSlot {
+			writers++
+		}
 		if r.USBGuard {
 			guards++
 		}
@@ -118,6 +124,9 @@ func checkGuard(rows []Row) error {
 	}
 	if guards > 1 {
 		return errors.New("more than one row has usbGuard")
+	}
+	if writers > 1 {
+		return errors.New("more than one row has idleSlot")
 	}
 	return nil
 }
@@ -149,6 +158,11 @@ func checkRow(r Row) error {
 	for _, g := range r.Groups {
 		if !slices.Contains(Groups(), g) {
 			return fmt.Errorf("group %q is not known", g)
+		}
+	}
+	for _, c := range r.Rights {
+		if !slices.Contains(Rights(), c) {
+			return fmt.Errorf("right %q is not known", c)
 		}
 	}
 	return checkPaths(r)

@@ -44,9 +44,11 @@ type Row struct {
 	Data     string   `json:"data,omitempty"`     // own folder under /data, or none
 	Devices  []string `json:"devices"`            // patterns of device nodes that become the row's own
 	USBGuard bool     `json:"usbGuard,omitempty"` // owns the `authorized` files of USB devices
+	IdleSlot bool     `json:"idleSlot,omitempty"` // owns the device node of the slot that is not running
 	Read     []string `json:"read"`               // files and folders it may read besides its binary
 	Network  bool     `json:"network"`            // false: a network namespace of its own, with nothing in it
 	Groups   []string `json:"groups,omitempty"`   // system call groups beyond the common list, see Groups
+	Rights   []string `json:"rights,omitempty"`   // capabilities it keeps, see Rights; almost always none
 
 	MemoryMiB int  `json:"memoryMiB"`        // memory.max of its cgroup
 	PIDs      int  `json:"pids"`             // pids.max of its cgroup: threads
