@@ -40,7 +40,21 @@ need_packages() {
 	say "installing:" $missing
 	as_root apt-get update
 	# shellcheck disable=SC2086 # one argument a package
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing
+	no_daemons as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing
+}
+
+# no_daemons runs an installation that starts no server on this machine (policy-rc.d, see invoke-rc.d(8)): the
+# tests start their own.
+no_daemons() {
+	local rule=/usr/sbin/policy-rc.d ours= status=0
+	if [ ! -e "$rule" ]; then
+		printf '#!/bin/sh\nexit 101\n' | as_root tee "$rule" >/dev/null
+		as_root chmod 755 "$rule"
+		ours=yes
+	fi
+	"$@" || status=$?
+	[ -z "$ours" ] || as_root rm -f "$rule"
+	return "$status"
 }
 
 # need_go stops with a plain word: Debian 12's own Go is too old to build this,
