@@ -43,6 +43,8 @@ type Config struct {
 	Width    int       // of the display; 0 means 1280
 	Height   int       // 0 means 800
 	Watchdog bool      // an i6300esb that resets the machine
+	Record   string    // optional: file that gets every write to the disk, in the format of dm-log-writes
+	Server   string    // optional: HOST:PORT of a server on this machine that the guest sees as 10.0.2.100:443
 	Console  io.Writer // optional: gets what the guest prints
 	Extra    []string  // further QEMU arguments
 }
@@ -133,6 +135,15 @@ func (m *Machine) copyVars() error {
 		return fmt.Errorf("reading firmware variables: %w", err)
 	}
 	return os.WriteFile(m.path("vars.fd"), b, 0o644)
+}
+
+// diskArgs make the node "disk", with a recorder in front of it when one is wanted.
+func (m *Machine) diskArgs() []string {
+	if m.cfg.Record == "" {
+		return []string{"-blockdev", "driver=qcow2,node-name=disk,file.driver=file,file.filename=" + m.DiskFile()}
+	}
+	return []string{"-blockdev", "driver=qcow2,node-name=recorded,file.driver=file,file.filename=" + m.DiskFile(),
+		"-blockdev", "driver=blklogwrites,node-name=disk,file=recorded,log.driver=file,log-sector-size=512,log.filename=" + m.cfg.Record}
 }
 
 // Start switches the machine on. The monitor answers when it returns; the
@@ -245,7 +256,7 @@ func (m *Machine) args() []string {
 		"-chardev", "file,id=con,path=" + m.path("console.log"), "-serial", "chardev:con",
 		"-device", fmt.Sprintf("bochs-display,xres=%d,yres=%d", c.Width, c.Height),
 		"-rtc", "base=utc",
-		"-drive", "if=none,id=disk,format=qcow2,file=" + m.DiskFile(), "-device", "virtio-blk-pci,drive=disk,bootindex=1,addr=0x10",
+		"-device", "virtio-blk-pci,drive=disk,bootindex=1,addr=0x10",
 		"-device", "qemu-xhci,id=xhci,p2=12,p3=4",
 		"-device", "usb-tablet,bus=xhci.0,port=1",
 		"-chardev", "socket,id=printer,path=" + m.PrinterLine() + ",server=on,wait=off", "-device", "usb-serial,bus=xhci.0,port=2,chardev=printer",
@@ -253,6 +264,12 @@ func (m *Machine) args() []string {
 	for n := range usbPorts {
 		a = append(a, "-chardev", fmt.Sprintf("socket,id=u%d,path=%s,server=on,wait=off", n, m.USB(n)),
 			"-device", fmt.Sprintf("usb-redir,bus=xhci.0,port=%d,chardev=u%d,id=usb%d", 3+n, n, n))
+	}
+	a = append(m.diskArgs(), a...)
+	if c.Server != "" {
+		host, port, _ := strings.Cut(c.Server, ":")
+		a = append(a, "-netdev", fmt.Sprintf("user,id=net,restrict=on,guestfwd=tcp:10.0.2.100:443-cmd:nc %s %s", host, port),
+			"-device", "virtio-net-pci,netdev=net")
 	}
 	if c.ESP != "" {
 		a = append(a, "-drive", "if=none,id=esp,format=raw,snapshot=on,file="+c.ESP, "-device", "virtio-blk-pci,drive=esp,bootindex=0,addr=0x11")
