@@ -36,13 +36,15 @@ type vendor struct {
 
 func testVendor(t testing.TB) vendor {
 	v := vendor{}
-	l := trust.List{Product: "choba", Threshold: 2}
+	l := trust.List{Product: "choba", Threshold: 2, ServiceThreshold: 1, Escrow: "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"}
 	for i, name := range []string{"alice", "bob", "carol"} {
 		s, vkey := signer(t, name, byte(i+1))
 		v.signers = append(v.signers, s)
 		l.Release = append(l.Release, vkey)
 	}
 	_, l.Store = signer(t, "store", 9)
+	_, service := signer(t, "service", 10)
+	l.Service = []string{service}
 	var err error
 	l.PCR, err = base64.StdEncoding.DecodeString(pcrKey)
 	require.NoError(t, err)

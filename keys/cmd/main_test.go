@@ -12,6 +12,6 @@ func TestRun(t *testing.T) {
 	require.NoError(t, run([]string{"-dir", t.TempDir()}, &out))
 	require.Contains(t, out.String(), "INSECURE development keys in ")
 	require.NotContains(t, out.String(), "PRIVATE")
-	require.Equal(t, 11, bytes.Count(out.Bytes(), []byte("\n")))
+	require.Equal(t, 23, bytes.Count(out.Bytes(), []byte("\n")))
 	require.Error(t, run([]string{"-unknown"}, &out))
 }

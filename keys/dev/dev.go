@@ -12,12 +12,14 @@ package dev
 
 import (
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
 	"os"
 	"path/filepath"
 
+	"filippo.io/age"
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/sys/unix"
 
@@ -27,10 +29,19 @@ import (
 // Product is what development releases are for.
 const Product = "choba-INSECURE"
 
-// Threshold is how many of the three release keys must sign.
-const Threshold = 2
+// How many of the three release keys must sign a release, and how many of the
+// three service keys a ticket.
+const (
+	Threshold        = 2
+	ServiceThreshold = 2
+)
 
-const releaseKeys = 3
+const (
+	releaseKeys = 3
+	serviceKeys = 3
+	rootKeys    = 2
+	targetsKeys = 2
+)
 
 // Pair is an RSA-2048 key and its self-signed certificate.
 type Pair struct {
@@ -46,11 +57,30 @@ type Keys struct {
 	Verity      Pair // the kernel trusts it for root hashes and IPE policies
 	Kexec       Pair // the kernel trusts it for kernels to jump into
 
-	Release []note.Signer     // three; Threshold of them make a release
-	Store   note.Signer       // signs store packs
-	PCR     *ecdsa.PrivateKey // P-256; approves values of PCR 13
+	CA  Pair // authority of the update server's certificate
+	TLS Pair // the update server's certificate, signed by CA: 10.0.2.100 and updates.choba.test
+
+	Release []note.Signer       // three; Threshold of them make a release
+	Store   note.Signer         // signs store packs
+	PCR     *ecdsa.PrivateKey   // P-256; approves values of PCR 13
+	Service []note.Signer       // three; ServiceThreshold of them make a ticket
+	Escrow  *age.X25519Identity // opens what registers wrap for the vendor
+	TUF     RepositoryKeys      // sign the repository's metadata
 
 	Trust []byte // trust.txt with the public halves
+}
+
+// NamedKey is an Ed25519 key with the name that it has in its file.
+type NamedKey struct {
+	Name string
+	Key  ed25519.PrivateKey
+}
+
+// RepositoryKeys are the keys of the repository's roles (image/repository). All of
+// Root must sign a root, all of Targets a target list; the others sign alone.
+type RepositoryKeys struct {
+	Root, Targets       []NamedKey
+	Snapshot, Timestamp NamedKey
 }
 
 // DefaultDir is where the keys live when nobody says otherwise: $CHOBA_KEYS, or
@@ -115,16 +145,17 @@ func (k *Keys) ensure() error {
 		}
 		*s.to = p
 	}
-	list := trust.List{Product: Product, Threshold: Threshold}
-	for i := 1; i <= releaseKeys; i++ {
-		signer, vkey, err := ensureNote(k.Dir, fmt.Sprintf("release%d", i))
-		if err != nil {
-			return err
-		}
-		k.Release = append(k.Release, signer)
-		list.Release = append(list.Release, vkey)
+	list := trust.List{
+		Product: Product, Threshold: Threshold, ServiceThreshold: ServiceThreshold,
+		NoTPM: trust.Sell, NoSecureBoot: trust.Sell,
 	}
 	var err error
+	if k.Release, list.Release, err = ensureNotes(k.Dir, "release", releaseKeys); err != nil {
+		return err
+	}
+	if k.Service, list.Service, err = ensureNotes(k.Dir, "service", serviceKeys); err != nil {
+		return err
+	}
 	if k.Store, list.Store, err = ensureNote(k.Dir, "store"); err != nil {
 		return err
 	}
@@ -134,6 +165,27 @@ func (k *Keys) ensure() error {
 	if list.PCR, err = x509.MarshalPKIXPublicKey(&k.PCR.PublicKey); err != nil {
 		return fmt.Errorf("key pcr: %w", err)
 	}
+	if k.Escrow, err = ensureEscrow(k.Dir); err != nil {
+		return err
+	}
+	list.Escrow = k.Escrow.Recipient().String()
+	if err := k.ensureRepository(); err != nil {
+		return err
+	}
 	k.Trust, err = list.Encode()
+	return err
+}
+
+func (k *Keys) ensureRepository() (err error) {
+	if k.TUF.Root, err = ensureEd25519s(k.Dir, "root", rootKeys); err != nil {
+		return err
+	}
+	if k.TUF.Targets, err = ensureEd25519s(k.Dir, "targets", targetsKeys); err != nil {
+		return err
+	}
+	if k.TUF.Snapshot, err = ensureEd25519(k.Dir, "snapshot"); err != nil {
+		return err
+	}
+	k.TUF.Timestamp, err = ensureEd25519(k.Dir, "timestamp")
 	return err
 }

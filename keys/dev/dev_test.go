@@ -5,10 +5,13 @@ import (
 	"crypto/x509"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"filippo.io/age"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/mod/sumdb/note"
 
@@ -59,11 +62,19 @@ func TestNamesSayInsecure(t *testing.T) {
 	for _, s := range k.pairs() {
 		require.Contains(t, s.to.Cert.Subject.CommonName, trust.InsecureMark)
 		require.Contains(t, s.to.Cert.Issuer.CommonName, trust.InsecureMark)
-		require.NoError(t, s.to.Cert.CheckSignature(s.to.Cert.SignatureAlgorithm, s.to.Cert.RawTBSCertificate, s.to.Cert.Signature))
+		by := s.to.Cert
+		if s.by != nil {
+			by = s.by.Cert
+		}
+		require.NoError(t, by.CheckSignature(s.to.Cert.SignatureAlgorithm, s.to.Cert.RawTBSCertificate, s.to.Cert.Signature))
 	}
-	for _, s := range append(k.Release, k.Store) {
+	for _, s := range slices.Concat(k.Release, k.Service, []note.Signer{k.Store}) {
 		require.Contains(t, s.Name(), trust.InsecureMark)
 	}
+	for _, n := range k.TUF.All() {
+		require.Contains(t, n.Name, trust.InsecureMark)
+	}
+	require.Len(t, k.TUF.All(), 6)
 	root, err := trust.Parse(k.Trust)
 	require.NoError(t, err)
 	require.True(t, root.Insecure())
@@ -101,15 +112,63 @@ func TestKeysFitTheList(t *testing.T) {
 	require.NoError(t, err)
 	_, err = root.OpenStore(signed)
 	require.NoError(t, err)
+	signed, err = note.Sign(&note.Note{Text: "x\n"}, k.Service[:ServiceThreshold]...)
+	require.NoError(t, err)
+	_, signers, err = root.OpenTicket(signed)
+	require.NoError(t, err)
+	require.Len(t, signers, ServiceThreshold)
+	require.Equal(t, k.Escrow.Recipient().String(), root.Escrow)
+	_, err = age.ParseX25519Recipient(root.Escrow)
+	require.NoError(t, err)
+	require.Equal(t, trust.Sell, root.NoTPM, "a laptop without a TPM is a development register, too")
+	require.Equal(t, trust.Sell, root.NoSecureBoot)
 	pcr, err := x509.MarshalPKIXPublicKey(&k.PCR.PublicKey)
 	require.NoError(t, err)
 	require.Equal(t, pcr, root.PCR)
 }
 
+// The update server's certificate is good for both of its names, for twenty years.
+func TestServerCertificate(t *testing.T) {
+	k := ensure(t, t.TempDir())
+	pool := x509.NewCertPool()
+	pool.AddCert(k.CA.Cert)
+	for _, name := range []string{ServerAddress, ServerName} {
+		for _, year := range []int{2020, 2026, 2046} {
+			_, err := k.TLS.Cert.Verify(x509.VerifyOptions{Roots: pool, DNSName: name, CurrentTime: time.Date(year, 6, 1, 0, 0, 0, 0, time.UTC)})
+			require.NoError(t, err)
+		}
+	}
+	_, err := k.TLS.Cert.Verify(x509.VerifyOptions{Roots: pool, DNSName: "10.0.2.101"})
+	require.Error(t, err)
+}
+
+// A folder that an earlier version made lacks the newer keys: they are added, and
+// the old ones stay as they are.
+func TestOldFolderIsCompleted(t *testing.T) {
+	dir := t.TempDir()
+	ensure(t, dir)
+	before := files(t, dir)
+	for name := range before {
+		for _, newer := range []string{"service", "root", "targets", "snapshot", "timestamp", "escrow", "ca.", "tls."} {
+			if strings.HasPrefix(name, newer) {
+				require.NoError(t, os.Remove(filepath.Join(dir, name)))
+			}
+		}
+	}
+	left := files(t, dir)
+	require.Less(t, len(left), len(before))
+	ensure(t, dir)
+	after := files(t, dir)
+	require.Len(t, after, len(before))
+	for name, data := range left {
+		require.Equal(t, data, after[name], name)
+	}
+}
+
 // No private byte leaves through the public halves.
 func TestPublicIsPublic(t *testing.T) {
 	k := ensure(t, t.TempDir())
-	require.Len(t, k.Public(), 6)
+	require.Len(t, k.Public(), 8)
 	for _, f := range k.Public() {
 		require.NotContains(t, string(f.Data), "PRIVATE", f.Name)
 	}
@@ -148,7 +207,8 @@ func TestDamageIsAnError(t *testing.T) {
 		require.Equal(t, "damaged\n", files(t, dir)[name])
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(good[name]), 0o600))
 	}
-	for name, other := range map[string]string{"db.crt": "PK.crt", "release1.vkey": "release2.vkey", "release1.key": "release2.key", "pcr.key": "PK.key"} {
+	for name, other := range map[string]string{"db.crt": "PK.crt", "release1.vkey": "release2.vkey", "release1.key": "release2.key", "pcr.key": "PK.key",
+		"root1.key": "root2.key", "snapshot.key": "timestamp.key", "targets1.key": "release1.key", "escrow.key": "root1.key", "tls.crt": "ca.crt"} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(good[other]), 0o600))
 		_, err := Ensure(dir)
 		require.Error(t, err, name)

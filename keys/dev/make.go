@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math/big"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,21 +23,30 @@ import (
 )
 
 // pairSpec says how one RSA pair is made. Serial and dates are fixed, so that a
-// certificate is a function of its key: a lost .crt comes back byte for byte.
+// certificate is a function of its keys: a lost .crt comes back byte for byte.
 type pairSpec struct {
 	name   string
 	to     *Pair
 	serial int64
-	ca     bool // the firmware's lists hold authorities; the kernel's ring wants plain signers
+	ca     bool  // the firmware's lists hold authorities; the kernel's ring wants plain signers
+	by     *Pair // who certifies it; nil = it itself
 }
+
+// Where the development update server answers: QEMU's guest network, and a name.
+const (
+	ServerAddress = "10.0.2.100"
+	ServerName    = "updates.choba.test"
+)
 
 func (k *Keys) pairs() []pairSpec {
 	return []pairSpec{
-		{"PK", &k.PK, 1, true},
-		{"KEK", &k.KEK, 2, true},
-		{"db", &k.DB, 3, true},
-		{"verity", &k.Verity, 4, false},
-		{"kexec", &k.Kexec, 5, false},
+		{"PK", &k.PK, 1, true, nil},
+		{"KEK", &k.KEK, 2, true, nil},
+		{"db", &k.DB, 3, true, nil},
+		{"verity", &k.Verity, 4, false, nil},
+		{"kexec", &k.Kexec, 5, false, nil},
+		{"ca", &k.CA, 6, true, nil},
+		{"tls", &k.TLS, 7, false, &k.CA},
 	}
 }
 
@@ -63,6 +73,11 @@ func ensurePair(dir string, s pairSpec) (Pair, error) {
 	if !key.PublicKey.Equal(cert.PublicKey) {
 		return Pair{}, fmt.Errorf("reading %s: it is for another key", path)
 	}
+	if s.by != nil {
+		if err := cert.CheckSignatureFrom(s.by.Cert); err != nil {
+			return Pair{}, fmt.Errorf("reading %s: %w", path, err)
+		}
+	}
 	return Pair{Key: key, Cert: cert}, nil
 }
 
@@ -83,7 +98,14 @@ func certify(key *rsa.PrivateKey, s pairSpec) ([]byte, error) {
 	if s.ca {
 		t.KeyUsage |= x509.KeyUsageCertSign
 	}
-	der, err := x509.CreateCertificate(rand.Reader, t, t, &key.PublicKey, key)
+	by := Pair{Key: key, Cert: t}
+	if s.by != nil { // the update server's
+		by = *s.by
+		t.Issuer = by.Cert.Subject
+		t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+		t.IPAddresses, t.DNSNames = []net.IP{net.ParseIP(ServerAddress)}, []string{ServerName}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, t, by.Cert, &key.PublicKey, by.Key)
 	if err != nil {
 		return nil, fmt.Errorf("making the certificate: %w", err)
 	}
@@ -119,6 +141,18 @@ func ensureECDSA(dir, name string) (*ecdsa.PrivateKey, error) {
 		return nil, err
 	}
 	return parsePKCS8[*ecdsa.PrivateKey](path, der)
+}
+
+// ensureNotes reads the note keys ROLE1 to ROLEn.
+func ensureNotes(dir, role string, n int) (signers []note.Signer, vkeys []string, err error) {
+	for i := 1; i <= n; i++ {
+		signer, vkey, err := ensureNote(dir, fmt.Sprintf("%s%d", role, i))
+		if err != nil {
+			return nil, nil, err
+		}
+		signers, vkeys = append(signers, signer), append(vkeys, vkey)
+	}
+	return signers, vkeys, nil
 }
 
 // ensureNote reads NAME.key (the private half, as golang.org/x/mod/sumdb/note

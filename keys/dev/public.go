@@ -5,6 +5,9 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"fmt"
+	"slices"
+
+	"golang.org/x/mod/sumdb/note"
 )
 
 // File is one public half, as it is handed out beside an image.
@@ -14,7 +17,8 @@ type File struct {
 }
 
 // Public returns the public halves: the certificates (PEM), and trust.txt, which
-// holds the others. No private bytes are among them.
+// holds the others but the repository's: those are in its root. No private bytes
+// are among them.
 func (k *Keys) Public() []File {
 	var out []File
 	for _, s := range k.pairs() {
@@ -31,10 +35,25 @@ func (k *Keys) Fingerprints() []string {
 		sum := sha256.Sum256(s.to.Cert.Raw)
 		out = append(out, fmt.Sprintf("%-8s RSA-2048  certificate sha256 %s  %s", s.name, hex.EncodeToString(sum[:]), s.to.Cert.Subject.CommonName))
 	}
-	for _, s := range k.Release {
-		out = append(out, fmt.Sprintf("%-8s Ed25519   note key %08x  %s", "release", s.KeyHash(), s.Name()))
+	note := func(role string, s note.Signer) {
+		out = append(out, fmt.Sprintf("%-8s Ed25519   note key %08x  %s", role, s.KeyHash(), s.Name()))
 	}
-	out = append(out, fmt.Sprintf("%-8s Ed25519   note key %08x  %s", "store", k.Store.KeyHash(), k.Store.Name()))
+	for _, s := range k.Release {
+		note("release", s)
+	}
+	for _, s := range k.Service {
+		note("service", s)
+	}
+	note("store", k.Store)
+	out = append(out, fmt.Sprintf("%-8s X25519    %s", "escrow", k.Escrow.Recipient()))
+	for _, n := range k.TUF.All() {
+		out = append(out, fmt.Sprintf("%-8s Ed25519   %x  %s", "TUF", n.Key.Public(), n.Name))
+	}
 	sum := sha256.Sum256(k.Trust)
 	return append(out, fmt.Sprintf("%-8s text      sha256 %s", "trust", hex.EncodeToString(sum[:])))
+}
+
+// All returns every key once, root first.
+func (r RepositoryKeys) All() []NamedKey {
+	return slices.Concat(r.Root, r.Targets, []NamedKey{r.Snapshot, r.Timestamp})
 }

@@ -9,7 +9,7 @@ import (
 
 // Why a signed text is not believed. The wrapped message names keys and counts.
 var (
-	ErrThreshold = errors.New("too few release keys have signed")
+	ErrThreshold = errors.New("too few keys have signed")
 	ErrSignature = errors.New("signature does not fit the text")
 	ErrStranger  = errors.New("not signed by a key that this register knows")
 	ErrNotNote   = errors.New("not a signed note")
@@ -20,15 +20,26 @@ var (
 // signature is wrong refuses the whole note; signatures of strangers count for
 // nothing. Errors: ErrNotNote, ErrSignature, ErrStranger, ErrThreshold.
 func (r Root) OpenRelease(signed []byte) (text []byte, signers []string, err error) {
-	n, err := open(signed, r.Release)
+	return openThreshold(signed, r.Release, r.Threshold)
+}
+
+// OpenTicket returns the text of a signed note and the names of the service keys
+// that signed it, when at least ServiceThreshold distinct ones did. What the text
+// says is for its reader to check (keys/ticket). Errors as OpenRelease's.
+func (r Root) OpenTicket(signed []byte) (text []byte, signers []string, err error) {
+	return openThreshold(signed, r.Service, r.ServiceThreshold)
+}
+
+func openThreshold(signed []byte, known []note.Verifier, threshold int) (text []byte, signers []string, err error) {
+	n, err := open(signed, known)
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, s := range n.Sigs {
 		signers = append(signers, s.Name)
 	}
-	if r.Threshold < 1 || len(signers) < r.Threshold {
-		return nil, nil, fmt.Errorf("%w: %d of the %d needed", ErrThreshold, len(signers), r.Threshold)
+	if threshold < 1 || len(signers) < threshold {
+		return nil, nil, fmt.Errorf("%w: %d of the %d needed", ErrThreshold, len(signers), threshold)
 	}
 	return []byte(n.Text), signers, nil
 }

@@ -1,16 +1,22 @@
 // Package trust is the list of whom a register believes: its product name, the
 // release keys and how many of them must agree, the key that signs store packs,
-// and the key that approves values of PCR 13.
+// the key that approves values of PCR 13, the service keys that sign tickets, the
+// vendor's escrow recipient, and what a register does that lacks a TPM or Secure Boot.
 //
 // The list is a text file, trust.txt, packed into the boot image and into the
 // release. It has one "word value" per line, in this order and no other:
 //
-//	choba trust 1
+//	choba trust 2
 //	product choba
 //	threshold 2
 //	release <verifier key of a signed note>     (threshold or more lines, sorted by name)
 //	store <verifier key of a signed note>
 //	pcr <base64 of a PKIX P-256 public key>
+//	service-threshold 2
+//	service <verifier key of a signed note>     (service-threshold or more lines, sorted by name)
+//	escrow <age X25519 recipient>
+//	no-tpm refuse                               (or sell)
+//	no-secure-boot refuse                       (or sell)
 //
 // It is not a key store and knows no private key; keys/dev makes those.
 //
@@ -24,6 +30,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -33,7 +40,8 @@ import (
 // Limits of a trust.txt. A list beyond them is refused unread.
 const (
 	MaxBytes   = 16 << 10
-	MaxRelease = 32
+	MaxRelease = 32 // release keys
+	MaxService = 32 // service keys
 	MaxProduct = 64
 )
 
@@ -47,6 +55,30 @@ type Root struct {
 	Release   []note.Verifier // distinct names and distinct keys
 	Store     note.Verifier   // signs store packs; never one of Release
 	PCR       []byte          // PKIX public key, P-256, that approves values of PCR 13
+
+	ServiceThreshold int             // how many of Service must have signed, 1 ≤ ServiceThreshold ≤ len(Service)
+	Service          []note.Verifier // sign tickets (factory reset, re-bind); never one of Release, never Store
+	Escrow           string          // age X25519 recipient: whom recovery keys are wrapped for
+
+	NoTPM        Leniency // what a register without a TPM does
+	NoSecureBoot Leniency // what a register with Secure Boot off does
+}
+
+// Leniency is what a register does when a protection that it should have is not
+// there. The zero value refuses.
+type Leniency uint8
+
+// The two answers.
+const (
+	Refuse Leniency = iota // does not sell; recovery says why
+	Sell                   // sells, and says so at every boot and on the screen at all times
+)
+
+func (l Leniency) String() string {
+	if l == Sell {
+		return "sell"
+	}
+	return "refuse"
 }
 
 // List is what a trust.txt says, as text: the form that Encode writes.
@@ -56,9 +88,15 @@ type List struct {
 	Release   []string // verifier keys
 	Store     string   // verifier key
 	PCR       []byte   // PKIX
+
+	ServiceThreshold int
+	Service          []string // verifier keys
+	Escrow           string
+	NoTPM            Leniency
+	NoSecureBoot     Leniency
 }
 
-const firstLine = "choba trust 1"
+const firstLine = "choba trust 2"
 
 // Encode writes the list in its only spelling. It refuses what Parse would refuse.
 func (l List) Encode() ([]byte, error) {
@@ -76,13 +114,19 @@ func (l List) text() []byte {
 		fmt.Fprintf(&b, "release %s\n", k)
 	}
 	fmt.Fprintf(&b, "store %s\npcr %s\n", l.Store, base64.StdEncoding.EncodeToString(l.PCR))
+	fmt.Fprintf(&b, "service-threshold %d\n", l.ServiceThreshold)
+	for _, k := range l.Service {
+		fmt.Fprintf(&b, "service %s\n", k)
+	}
+	fmt.Fprintf(&b, "escrow %s\nno-tpm %s\nno-secure-boot %s\n", l.Escrow, l.NoTPM, l.NoSecureBoot)
 	return b.Bytes()
 }
 
 // Parse reads a trust.txt. It refuses unknown, missing, repeated or reordered
 // lines, a threshold that no set of the keys could reach or that anybody could
-// (below 1), a key that stands twice, also under another name, and any spelling
-// that Encode would not have chosen.
+// (below 1), a key that stands twice, also under another name or in another role,
+// a recipient with a spoilt checksum, and any spelling that Encode would not have
+// chosen.
 func Parse(text []byte) (Root, error) {
 	l, err := parseList(text)
 	if err != nil {
@@ -96,6 +140,11 @@ func Parse(text []byte) (Root, error) {
 		return Root{}, errors.New("reading trust list: not in its canonical spelling")
 	}
 	return root, nil
+}
+
+// words are the first words of all lines; each is there at least once.
+func words() []string {
+	return []string{"product", "threshold", "release", "store", "pcr", "service-threshold", "service", "escrow", "no-tpm", "no-secure-boot"}
 }
 
 func parseList(text []byte) (List, error) {
@@ -114,15 +163,15 @@ func parseList(text []byte) (List, error) {
 	seen := map[string]bool{}
 	for n, line := range lines[1:] {
 		word, value, _ := strings.Cut(line, " ")
-		if seen[word] && word != "release" {
-			return l, fmt.Errorf("line %d: %s stands twice", n+2, word)
+		if seen[word] && word != "release" && word != "service" {
+			return l, fmt.Errorf("line %d: %.40q stands twice", n+2, word)
 		}
 		seen[word] = true
 		if err := l.take(word, value); err != nil {
 			return l, fmt.Errorf("line %d: %w", n+2, err)
 		}
 	}
-	for _, word := range []string{"product", "threshold", "release", "store", "pcr"} {
+	for _, word := range words() {
 		if !seen[word] {
 			return l, fmt.Errorf("no line %s", word)
 		}
@@ -142,49 +191,90 @@ func (l *List) take(word, value string) (err error) {
 		l.Store = value
 	case "pcr":
 		l.PCR, err = base64.StdEncoding.Strict().DecodeString(value)
+	case "service-threshold":
+		l.ServiceThreshold, err = strconv.Atoi(value)
+	case "service":
+		l.Service = append(l.Service, value)
+	case "escrow":
+		l.Escrow = value
+	case "no-tpm":
+		l.NoTPM, err = leniency(value)
+	case "no-secure-boot":
+		l.NoSecureBoot, err = leniency(value)
 	default:
 		err = fmt.Errorf("unknown word %.40q", word)
 	}
 	return err
 }
 
+func leniency(value string) (Leniency, error) {
+	switch value {
+	case Refuse.String():
+		return Refuse, nil
+	case Sell.String():
+		return Sell, nil
+	}
+	return Refuse, fmt.Errorf("%.40q: want refuse or sell", value)
+}
+
 func (l List) root() (Root, error) {
-	r := Root{Product: l.Product, Threshold: l.Threshold, PCR: l.PCR}
+	r := Root{
+		Product: l.Product, Threshold: l.Threshold, PCR: l.PCR, ServiceThreshold: l.ServiceThreshold,
+		Escrow: l.Escrow, NoTPM: l.NoTPM, NoSecureBoot: l.NoSecureBoot,
+	}
 	if !goodProduct(l.Product) {
 		return r, fmt.Errorf("product %.80q: want 1 to %d letters, digits, '.', '_' or '-'", l.Product, MaxProduct)
 	}
-	if len(l.Release) > MaxRelease {
-		return r, fmt.Errorf("%d release keys, at most %d", len(l.Release), MaxRelease)
+	seen := keySet{names: map[string]bool{}, keys: map[string]bool{}}
+	var err error
+	if r.Release, err = seen.group("release", l.Release, l.Threshold, MaxRelease); err != nil {
+		return r, err
 	}
-	if l.Threshold < 1 || l.Threshold > len(l.Release) {
-		return r, fmt.Errorf("threshold %d of %d release keys", l.Threshold, len(l.Release))
-	}
-	names, keys := map[string]bool{}, map[string]bool{}
-	last := ""
-	for i, vkey := range append(append([]string{}, l.Release...), l.Store) {
-		v, err := verifier(vkey, names, keys)
-		if err != nil {
-			return r, err
-		}
-		if i == len(l.Release) {
-			r.Store = v
-			break
-		}
-		if v.Name() < last {
-			return r, fmt.Errorf("release key %s is not in order of names", v.Name())
-		}
-		last = v.Name()
-		r.Release = append(r.Release, v)
+	if r.Store, err = seen.verifier(l.Store); err != nil {
+		return r, err
 	}
 	if err := checkP256(l.PCR); err != nil {
 		return r, fmt.Errorf("pcr key: %w", err)
 	}
+	if r.Service, err = seen.group("service", l.Service, l.ServiceThreshold, MaxService); err != nil {
+		return r, err
+	}
+	if err := checkRecipient(l.Escrow); err != nil {
+		return r, fmt.Errorf("escrow recipient: %w", err)
+	}
 	return r, nil
 }
 
-// verifier reads one verifier key and notes its name and its key material in the
-// two sets; either one standing there already is an error.
-func verifier(vkey string, names, keys map[string]bool) (note.Verifier, error) {
+// keySet notes the names and the key material seen so far in a list.
+type keySet struct{ names, keys map[string]bool }
+
+// group reads the keys of one role: threshold to most of them, sorted by name.
+func (s keySet) group(role string, vkeys []string, threshold, most int) ([]note.Verifier, error) {
+	if len(vkeys) > most {
+		return nil, fmt.Errorf("%d %s keys, at most %d", len(vkeys), role, most)
+	}
+	if threshold < 1 || threshold > len(vkeys) {
+		return nil, fmt.Errorf("threshold %d of %d %s keys", threshold, len(vkeys), role)
+	}
+	var out []note.Verifier
+	last := ""
+	for _, vkey := range vkeys {
+		v, err := s.verifier(vkey)
+		if err != nil {
+			return nil, err
+		}
+		if v.Name() < last {
+			return nil, fmt.Errorf("%s key %s is not in order of names", role, v.Name())
+		}
+		last = v.Name()
+		out = append(out, v)
+	}
+	return out, nil
+}
+
+// verifier reads one verifier key and notes its name and its key material; either
+// one standing there already is an error.
+func (s keySet) verifier(vkey string) (note.Verifier, error) {
 	v, err := note.NewVerifier(vkey)
 	if err != nil {
 		return nil, fmt.Errorf("key %.80q: %w", vkey, err)
@@ -193,13 +283,13 @@ func verifier(vkey string, names, keys map[string]bool) (note.Verifier, error) {
 	if !canonical {
 		return nil, fmt.Errorf("key %.80q: not in its canonical spelling", vkey)
 	}
-	if names[v.Name()] {
+	if s.names[v.Name()] {
 		return nil, fmt.Errorf("two keys are called %s", v.Name())
 	}
-	if keys[material] {
+	if s.keys[material] {
 		return nil, fmt.Errorf("key %s stands twice", v.Name())
 	}
-	names[v.Name()], keys[material] = true, true
+	s.names[v.Name()], s.keys[material] = true, true
 	return v, nil
 }
 
@@ -238,10 +328,9 @@ func (r Root) Insecure() bool {
 	if strings.Contains(r.Product, InsecureMark) {
 		return true
 	}
-	for _, v := range r.Release {
-		if strings.Contains(v.Name(), InsecureMark) {
-			return true
-		}
+	named := append(slices.Clone(r.Release), r.Service...)
+	if r.Store != nil {
+		named = append(named, r.Store)
 	}
-	return r.Store != nil && strings.Contains(r.Store.Name(), InsecureMark)
+	return slices.ContainsFunc(named, func(v note.Verifier) bool { return strings.Contains(v.Name(), InsecureMark) })
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base64"
+	"os"
 	"strings"
 	"testing"
 
@@ -28,14 +29,18 @@ func key(t testing.TB, name string, seed byte) (signer note.Signer, vkey string)
 // basePoint is P-256's generator: a point on the curve that everybody can write.
 const basePoint = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpZP40Li/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q=="
 
+// recipient is the example of age's own README.
+const recipient = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
+
 type set struct {
 	list    List
 	release []note.Signer
 	store   note.Signer
+	service []note.Signer
 }
 
 func testSet(t testing.TB) set {
-	s := set{list: List{Product: "choba", Threshold: 2}}
+	s := set{list: List{Product: "choba", Threshold: 2, ServiceThreshold: 2, Escrow: recipient, NoSecureBoot: Sell}}
 	for i, name := range []string{"alice", "bob", "carol"} {
 		signer, vkey := key(t, name, byte(i+1))
 		s.release = append(s.release, signer)
@@ -45,6 +50,11 @@ func testSet(t testing.TB) set {
 	pcr, err := base64.StdEncoding.DecodeString(basePoint)
 	require.NoError(t, err)
 	s.list.PCR = pcr
+	for i, name := range []string{"xavier", "yvonne", "zoltan"} {
+		signer, vkey := key(t, name, byte(i+20))
+		s.service = append(s.service, signer)
+		s.list.Service = append(s.list.Service, vkey)
+	}
 	return s
 }
 
@@ -66,10 +76,11 @@ func sign(t testing.TB, text string, signers ...note.Signer) []byte {
 func TestGolden(t *testing.T) {
 	text, err := testSet(t).list.Encode()
 	require.NoError(t, err)
-	require.Equal(t, "choba trust 1\nproduct choba\nthreshold 2\n"+
+	require.Equal(t, "choba trust 2\nproduct choba\nthreshold 2\n"+
 		"release alice+4124365a+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c\n", prefix(string(text), 4))
-	require.True(t, strings.HasSuffix(string(text), "pcr "+basePoint+"\n"))
-	require.Equal(t, 8, strings.Count(string(text), "\n"))
+	golden, err := os.ReadFile("testdata/trust.golden")
+	require.NoError(t, err)
+	require.Equal(t, string(golden), string(text))
 }
 
 func prefix(text string, lines int) string {
@@ -84,6 +95,12 @@ func TestRoundTrip(t *testing.T) {
 	require.Len(t, r.Release, 3)
 	require.Equal(t, "store", r.Store.Name())
 	require.Equal(t, s.list.PCR, r.PCR)
+	require.Equal(t, 2, r.ServiceThreshold)
+	require.Len(t, r.Service, 3)
+	require.Equal(t, "zoltan", r.Service[2].Name())
+	require.Equal(t, recipient, r.Escrow)
+	require.Equal(t, Refuse, r.NoTPM, "the zero value")
+	require.Equal(t, Sell, r.NoSecureBoot)
 	require.False(t, r.Insecure())
 }
 
@@ -94,38 +111,58 @@ func TestParseRefuses(t *testing.T) {
 	_, sameKey := key(t, "dave", 1) // alice's key under another name
 	_, later := key(t, "zoe", 7)
 	alice := "release " + s.list.Release[0] + "\n"
+	xavier := "service " + s.list.Service[0] + "\n"
 	for name, change := range map[string][2]string{
-		"another version":      {"trust 1", "trust 2"},
-		"unknown word":         {"product", "prodigy"},
-		"comment":              {"product", "# hello\nproduct"},
-		"empty line":           {"product", "\nproduct"},
-		"product twice":        {"product choba\n", "product choba\nproduct choba\n"},
-		"no product":           {"product choba\n", ""},
-		"product with a space": {"product choba", "product cho ba"},
-		"empty product":        {"product choba", "product "},
-		"threshold 0":          {"threshold 2", "threshold 0"},
-		"threshold -1":         {"threshold 2", "threshold -1"},
-		"threshold over keys":  {"threshold 2", "threshold 4"},
-		"threshold padded":     {"threshold 2", "threshold 02"},
-		"threshold signed":     {"threshold 2", "threshold +2"},
-		"threshold in words":   {"threshold 2", "threshold two"},
-		"no threshold":         {"threshold 2\n", ""},
-		"key twice":            {alice, alice + alice},
-		"key under two names":  {"store ", "release " + sameKey + "\nstore "},
-		"keys out of order":    {alice, "release " + later + "\n" + alice},
-		"no store":             {"store " + s.list.Store + "\n", ""},
-		"release key as store": {"store " + s.list.Store, "store " + sameKey},
-		"broken key":           {"alice+4124365a", "alice+4124365b"},
-		"upper-case key hash":  {"alice+4124365a", "alice+4124365A"},
-		"return in a key":      {"AYqI4910", "AYqI\r4910"},
-		"return in pcr":        {"MFkw", "MF\rkw"},
-		"no pcr":               {"pcr " + basePoint + "\n", ""},
-		"pcr not base64":       {basePoint, "!!"},
-		"pcr off the curve":    {"R9Q==", "R9R=="},
-		"pcr not a key":        {basePoint, "AAAA"},
-		"order of lines":       {"product choba\nthreshold 2\n", "threshold 2\nproduct choba\n"},
-		"carriage return":      {"choba\n", "choba\r\n"},
-		"two spaces":           {"threshold 2", "threshold  2"},
+		"another version":        {"trust 2", "trust 1"},
+		"unknown word":           {"product", "prodigy"},
+		"comment":                {"product", "# hello\nproduct"},
+		"empty line":             {"product", "\nproduct"},
+		"product twice":          {"product choba\n", "product choba\nproduct choba\n"},
+		"no product":             {"product choba\n", ""},
+		"product with a space":   {"product choba", "product cho ba"},
+		"empty product":          {"product choba", "product "},
+		"threshold 0":            {"\nthreshold 2", "\nthreshold 0"},
+		"service threshold 0":    {"service-threshold 2", "service-threshold 0"},
+		"service threshold over": {"service-threshold 2", "service-threshold 4"},
+		"no service threshold":   {"service-threshold 2\n", ""},
+		"service key twice":      {xavier, xavier + xavier},
+		"release key serves":     {xavier, "service " + s.list.Release[0] + "\n" + xavier},
+		"store key serves":       {xavier, "service " + s.list.Store + "\n" + xavier},
+		"services out of order":  {xavier, "service " + later + "\n" + xavier},
+		"no escrow":              {"escrow " + recipient + "\n", ""},
+		"escrow twice":           {"escrow ", "escrow " + recipient + "\nescrow "},
+		"escrow spoilt":          {"age1ql3z", "age1ql3q"},
+		"escrow in capitals":     {recipient, strings.ToUpper(recipient)},
+		"escrow short":           {recipient, recipient[:61]},
+		"escrow of another kind": {recipient, "age1yubikey1" + recipient[12:]},
+		"escrow not bech32":      {"age1ql3z", "age1ql3b"},
+		"no word on the TPM":     {"no-tpm refuse\n", ""},
+		"another word on it":     {"no-tpm refuse", "no-tpm maybe"},
+		"no word on Secure Boot": {"no-secure-boot sell\n", ""},
+		"capital word":           {"no-secure-boot sell", "no-secure-boot Sell"},
+		"order at the end":       {"no-tpm refuse\nno-secure-boot sell\n", "no-secure-boot sell\nno-tpm refuse\n"},
+		"threshold -1":           {"threshold 2", "threshold -1"},
+		"threshold over keys":    {"threshold 2", "threshold 4"},
+		"threshold padded":       {"threshold 2", "threshold 02"},
+		"threshold signed":       {"threshold 2", "threshold +2"},
+		"threshold in words":     {"threshold 2", "threshold two"},
+		"no threshold":           {"threshold 2\n", ""},
+		"key twice":              {alice, alice + alice},
+		"key under two names":    {"store ", "release " + sameKey + "\nstore "},
+		"keys out of order":      {alice, "release " + later + "\n" + alice},
+		"no store":               {"store " + s.list.Store + "\n", ""},
+		"release key as store":   {"store " + s.list.Store, "store " + sameKey},
+		"broken key":             {"alice+4124365a", "alice+4124365b"},
+		"upper-case key hash":    {"alice+4124365a", "alice+4124365A"},
+		"return in a key":        {"AYqI4910", "AYqI\r4910"},
+		"return in pcr":          {"MFkw", "MF\rkw"},
+		"no pcr":                 {"pcr " + basePoint + "\n", ""},
+		"pcr not base64":         {basePoint, "!!"},
+		"pcr off the curve":      {"R9Q==", "R9R=="},
+		"pcr not a key":          {basePoint, "AAAA"},
+		"order of lines":         {"product choba\nthreshold 2\n", "threshold 2\nproduct choba\n"},
+		"carriage return":        {"choba\n", "choba\r\n"},
+		"two spaces":             {"threshold 2", "threshold  2"},
 	} {
 		require.Contains(t, string(good), change[0], name)
 		_, err := Parse([]byte(strings.Replace(string(good), change[0], change[1], 1)))
@@ -157,7 +194,7 @@ func TestEveryByte(t *testing.T) {
 			other[i] = c
 			if _, err := Parse(other); err == nil {
 				accepted++
-				require.Regexp(t, `^(product|threshold) `, lineOf(other, i))
+				require.Regexp(t, `^(product|threshold|service-threshold) `, lineOf(other, i))
 			}
 		}
 	}
@@ -211,6 +248,44 @@ func TestThreshold(t *testing.T) {
 	require.Error(t, err, "the zero list trusts nobody")
 }
 
+// A ticket takes two service keys; release keys open no ticket and service keys
+// no release (A60).
+func TestTicket(t *testing.T) {
+	s := testSet(t)
+	r := s.root(t)
+	const text = "ticket\n"
+	got, signers, err := r.OpenTicket(sign(t, text, s.service[0], s.service[2]))
+	require.NoError(t, err)
+	require.Equal(t, text, string(got))
+	require.Equal(t, []string{"xavier", "zoltan"}, signers)
+	_, _, err = r.OpenTicket(sign(t, text, s.service[1], s.release[0]))
+	require.ErrorIs(t, err, ErrThreshold)
+	_, _, err = r.OpenTicket(twice(sign(t, text, s.service[1])))
+	require.ErrorIs(t, err, ErrThreshold)
+	_, _, err = r.OpenTicket(sign(t, text, s.release...))
+	require.ErrorIs(t, err, ErrStranger)
+	_, _, err = r.OpenRelease(sign(t, text, s.service...))
+	require.ErrorIs(t, err, ErrStranger)
+	_, _, err = r.OpenTicket(bytes.Replace(sign(t, text, s.service...), []byte("ticket"), []byte("tickei"), 1))
+	require.ErrorIs(t, err, ErrSignature)
+	_, _, err = Root{}.OpenTicket(sign(t, text, s.service...))
+	require.Error(t, err)
+	_, _, err = Root{Service: r.Service}.OpenTicket(sign(t, text, s.service...))
+	require.ErrorIs(t, err, ErrThreshold, "threshold 0 is reached by nobody")
+}
+
+// Every one-symbol change of a recipient is noticed.
+func TestRecipientChecksum(t *testing.T) {
+	require.NoError(t, checkRecipient(recipient))
+	for i := range recipient {
+		for _, c := range "qpzry9x8gf2tvdw0s3jn54khce6mua7l1bA\n" {
+			if rune(recipient[i]) != c {
+				require.Error(t, checkRecipient(recipient[:i]+string(c)+recipient[i+1:]), "symbol %d", i)
+			}
+		}
+	}
+}
+
 // twice repeats a note's last line, its signature.
 func twice(signed []byte) []byte {
 	lines := bytes.SplitAfter(signed, []byte("\n"))
@@ -236,6 +311,7 @@ func TestInsecure(t *testing.T) {
 		func(s *set) { s.list.Product = "choba-INSECURE" },
 		func(s *set) { _, s.list.Release[0] = key(t, "INSECURE-a", 1) },
 		func(s *set) { _, s.list.Store = key(t, "store-INSECURE", 9) },
+		func(s *set) { _, s.list.Service[2] = key(t, "zoltan-INSECURE", 22) },
 	} {
 		s := testSet(t)
 		change(&s)
@@ -247,13 +323,16 @@ func FuzzParse(f *testing.F) {
 	good, err := testSet(f).list.Encode()
 	require.NoError(f, err)
 	f.Add(good)
-	f.Add([]byte("choba trust 1\n"))
+	f.Add([]byte("choba trust 2\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		r, err := Parse(text)
 		if err == nil {
 			require.GreaterOrEqual(t, r.Threshold, 1)
 			require.LessOrEqual(t, r.Threshold, len(r.Release))
 			require.NotNil(t, r.Store)
+			require.GreaterOrEqual(t, r.ServiceThreshold, 1)
+			require.LessOrEqual(t, r.ServiceThreshold, len(r.Service))
+			require.NoError(t, checkRecipient(r.Escrow))
 		}
 	})
 }

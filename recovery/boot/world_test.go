@@ -34,13 +34,18 @@ type vendor struct {
 	signers []note.Signer
 }
 
+// recipient is the example of age's own README.
+const recipient = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
+
 func newVendor(t *testing.T, prefix string) *vendor {
-	v := &vendor{t: t, list: trust.List{Product: "choba-test", Threshold: 2}}
+	v := &vendor{t: t, list: trust.List{Product: "choba-test", Threshold: 2, ServiceThreshold: 1, Escrow: recipient}}
 	for i := range 3 {
 		s, key := noteKey(t, fmt.Sprintf("%s-release%d", prefix, i+1))
 		v.signers, v.list.Release = append(v.signers, s), append(v.list.Release, key)
 	}
 	_, v.list.Store = noteKey(t, prefix+"-store")
+	_, service := noteKey(t, prefix+"-service")
+	v.list.Service = []string{service}
 	pcr, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	v.list.PCR, err = x509.MarshalPKIXPublicKey(&pcr.PublicKey)
