@@ -63,6 +63,10 @@ func (r Row) Socket() string { return Socket(r.Name) }
 // SocketDir holds the sockets of all services.
 const SocketDir = "/run/choba"
 
+// IdleNode is the block device of the slot that is not running, as the row with idleSlot sees it: a node that init
+// makes for it in a folder of its own. The kernel's node of the same partition stays root's.
+const IdleNode = "/dev/choba/idle"
+
 // Socket is the path of the named service's listening socket.
 func Socket(name string) string { return SocketDir + "/" + name + ".sock" }
 
