@@ -202,8 +202,8 @@ func TestCheck(t *testing.T) {
 		words  string
 	}{
 		{"good", signed, here, nil, ""},
-		{"one signer", resign(same, v.signers[0]), here, trust.ErrThreshold, "release manifest: too few release keys have signed: 1 of the 2 needed"},
-		{"one and a stranger", resign(same, v.signers[0], stranger), here, trust.ErrThreshold, "too few release keys"},
+		{"one signer", resign(same, v.signers[0]), here, trust.ErrThreshold, "release manifest: too few keys have signed: 1 of the 2 needed"},
+		{"one and a stranger", resign(same, v.signers[0], stranger), here, trust.ErrThreshold, "too few keys"},
 		{"strangers", resign(same, stranger), here, trust.ErrStranger, "not signed by a key that this register knows"},
 		{"other product", resign(other, v.signers...), here, ErrProduct, "release is for another product: kasse, this is choba"},
 		{"other hardware", signed, Register{Hardware: "arm-pad"}, ErrHardware, "it is for [pc-x86-64 thin-9], this is arm-pad"},

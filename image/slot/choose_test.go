@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var errBad = errors.New("release manifest: too few release keys have signed: 1 of the 2 needed")
+var errBad = errors.New("release manifest: too few keys have signed: 1 of the 2 needed")
 
 // first returns the slot that would boot, or "" for recovery.
 func first(rec Record, found map[Name]Release) Name {
