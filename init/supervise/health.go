@@ -1,6 +1,8 @@
 package supervise
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/choba-os/choba/services/table"
@@ -54,8 +56,9 @@ func (h *health) allReady() bool {
 // Afterwards: while every needed service has spoken within Fresh, whichever start of it that was: a service that is
 // started anew in time is forgiven, one that hangs is not.
 //
-// Known hole: a service that says ready and crashes, again and again, keeps the watchdog fed. A reboot would hardly
-// help it; what would is the update service refusing the release (its own issue).
+// A service that says ready and crashes, again and again, on a register that has been ready to sell in this boot keeps
+// the watchdog fed, on purpose: a release that was kept is not left in the middle of a shop's day, and a reboot would
+// hardly help it. On trial the gate refuses the release; before the register was ready, StartTime ends it.
 func (h *health) well(now time.Time) bool {
 	if !h.sold {
 		return now.Sub(h.begun) < StartTime
@@ -66,6 +69,20 @@ func (h *health) well(now time.Time) bool {
 		}
 	}
 	return true
+}
+
+// tooLate says which needed services kept the register from being ready within StartTime, or nothing.
+func (h *health) tooLate(now time.Time) string {
+	if h.sold || now.Sub(h.begun) < StartTime {
+		return ""
+	}
+	var missing []string
+	for _, n := range h.needed {
+		if !h.ready[n] {
+			missing = append(missing, n)
+		}
+	}
+	return fmt.Sprintf("not ready to sell within %v: %s", StartTime, strings.Join(missing, ", "))
 }
 
 // lapsed gives the needed services that have become late since it was last asked.

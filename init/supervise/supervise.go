@@ -55,9 +55,13 @@ const (
 type Hooks struct {
 	Line  func(service, line string) // a line that a service wrote, or one about it
 	Event func(Event)
-	Ready func()            // once: every needed service has said that it is ready
-	Feed  func()            // a word came, and all is well
-	Late  func(name string) // a needed service has not spoken for Fresh; once for each lapse
+	Ready func() // once: every needed service has said that it is ready
+	// Healthy is called once when a trial is passed. Failed is called once when it is not, or when a register that is
+	// not on trial has not been ready to sell within StartTime. After Failed nothing is fed any more.
+	Healthy func()
+	Failed  func(reason string)
+	Feed    func()            // a word came, and all is well
+	Late    func(name string) // a needed service has not spoken for Fresh; once for each lapse
 }
 
 // Config is what a Set needs from the machine.
@@ -68,6 +72,7 @@ type Config struct {
 	Cgroups string // cgroup2 folder, "" for none
 	// Namespaces gives each service mounts, network (unless its row says otherwise) and host name of its own.
 	Namespaces bool
+	Trial      *Trial // nil: the release was kept before
 	Hooks      Hooks
 }
 
@@ -81,6 +86,8 @@ type Set struct {
 	ready  bool // Ready was called
 	ending bool // nothing is started any more
 	health health
+	gate   *gate // nil: not on trial
+	failed bool  // Failed was called
 }
 
 // unit is one service.
@@ -99,7 +106,7 @@ type unit struct {
 // New prepares the services: sockets and cgroups. From its return on, a peer that connects waits for the service
 // instead of being refused, so that the order of starting needs no waiting.
 func New(cfg Config) (*Set, error) {
-	s := &Set{cfg: cfg, words: make(chan word, 64), lines: make(chan line, 256), health: newHealth(cfg.Rows)}
+	s := &Set{cfg: cfg, words: make(chan word, 64), lines: make(chan line, 256), health: newHealth(cfg.Rows), gate: newGate(cfg.Trial, cfg.Rows)}
 	for _, r := range cfg.Rows {
 		u := &unit{row: r}
 		s.units = append(s.units, u)
@@ -185,7 +192,28 @@ func (s *Set) turn(now time.Time) time.Duration {
 	for _, name := range s.health.lapsed(now) {
 		s.cfg.Hooks.Late(name)
 	}
+	s.judge(now)
 	return next
+}
+
+// judge tells once how the trial went, or that a start that is no trial took too long.
+func (s *Set) judge(now time.Time) {
+	healthy, reason := s.gate.look(now)
+	if healthy {
+		s.cfg.Hooks.Healthy()
+	}
+	if s.gate == nil && !s.failed && !s.ending {
+		reason = s.health.tooLate(now)
+	}
+	s.fail(reason)
+}
+
+func (s *Set) fail(reason string) {
+	if reason == "" || s.failed || s.ending {
+		return
+	}
+	s.failed = true
+	s.cfg.Hooks.Failed(reason)
 }
 
 func (s *Set) start(u *unit, now time.Time) {
@@ -218,6 +246,9 @@ func (s *Set) gone(u *unit, how string, now time.Time) {
 	}
 	s.health.gone(u.row.Name)
 	s.cfg.Hooks.Event(e)
+	if !s.ending {
+		s.fail(s.gate.gone(u.row.Name, how))
+	}
 }
 
 // reap waits for every child that ended: services, and orphans that PID 1 inherited.
@@ -261,13 +292,28 @@ func (s *Set) heard(w word) {
 		s.cfg.Hooks.Event(Event{Kind: Ready, Service: w.service, PID: u.pid, Starts: u.starts, Ran: w.at.Sub(u.since)})
 	}
 	s.health.heard(w.service, w.text == wordReady, w.at)
+	s.gate.heard(w.service, w.text == wordReady, w.at)
 	if !s.ready && s.health.allReady() {
 		s.ready = true
 		s.cfg.Hooks.Ready()
 	}
-	if s.health.well(w.at) {
+	if s.well(w.at) {
 		s.cfg.Hooks.Feed()
 	}
+}
+
+// trialGrace is how long after a trial's last moment the watchdog is still fed: the gate itself answers before.
+const trialGrace = 5 * time.Second
+
+// well says whether the watchdog may be fed.
+func (s *Set) well(now time.Time) bool {
+	if s.failed {
+		return false
+	}
+	if s.gate.waiting() && now.After(s.gate.trial.ReadyBy.Add(s.gate.trial.Soak+trialGrace)) {
+		return false
+	}
+	return s.health.well(now)
 }
 
 func (s *Set) unit(name string) *unit {

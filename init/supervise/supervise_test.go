@@ -87,6 +87,9 @@ type watch struct {
 	lines  []string
 	ready  int
 	feeds  int
+
+	healthy int
+	failed  []string
 }
 
 func (w *watch) hooks() Hooks {
@@ -96,11 +99,13 @@ func (w *watch) hooks() Hooks {
 		f()
 	}
 	return Hooks{
-		Line:  func(s, l string) { lock(func() { w.lines = append(w.lines, s+": "+l) }) },
-		Event: func(e Event) { lock(func() { w.events = append(w.events, e) }) },
-		Ready: func() { lock(func() { w.ready++ }) },
-		Feed:  func() { lock(func() { w.feeds++ }) },
-		Late:  func(string) {},
+		Line:    func(s, l string) { lock(func() { w.lines = append(w.lines, s+": "+l) }) },
+		Event:   func(e Event) { lock(func() { w.events = append(w.events, e) }) },
+		Ready:   func() { lock(func() { w.ready++ }) },
+		Feed:    func() { lock(func() { w.feeds++ }) },
+		Late:    func(string) {},
+		Healthy: func() { lock(func() { w.healthy++ }) },
+		Failed:  func(reason string) { lock(func() { w.failed = append(w.failed, reason) }) },
 	}
 }
 
@@ -124,6 +129,11 @@ func (w *watch) exits() (out []Event) {
 
 func begin(t *testing.T, w *watch, names ...string) (dir string, stop func()) {
 	t.Helper()
+	return beginTrial(t, w, nil, names...)
+}
+
+func beginTrial(t *testing.T, w *watch, trial *Trial, names ...string) (dir string, stop func()) {
+	t.Helper()
 	dir = t.TempDir()
 	var rows []table.Row
 	for _, n := range names {
@@ -131,7 +141,7 @@ func begin(t *testing.T, w *watch, names ...string) (dir string, stop func()) {
 	}
 	exe, err := os.Executable()
 	require.NoError(t, err)
-	s, err := New(Config{Rows: rows, Confine: exe, Sockets: dir, Hooks: w.hooks()})
+	s, err := New(Config{Rows: rows, Confine: exe, Sockets: dir, Trial: trial, Hooks: w.hooks()})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	start := make(chan []string, 1)
