@@ -39,6 +39,9 @@ func (c config) build(ctx context.Context) error {
 	if c.probe {
 		fmt.Fprintln(c.log, "image: TEST IMAGE with the probe inside; it is not for any register")
 	}
+	if c.fault != "" {
+		fmt.Fprintln(c.log, "image: TEST IMAGE that fails on purpose:", c.fault)
+	}
 	unlock, err := lock(c.out)
 	if err != nil {
 		return err
@@ -65,7 +68,7 @@ type step struct {
 
 // steps are all of them, in their order.
 func (j *job) steps() []step {
-	return []step{
+	all := []step{
 		{"keys", j.stepKeys},
 		{"programs", j.stepPrograms},
 		{"boot image", j.stepBoot},
@@ -74,9 +77,11 @@ func (j *job) steps() []step {
 		{"system", j.stepSystem},
 		{"release", j.stepRelease},
 		{"bundle", j.stepBundle},
-		{"disk", j.stepDisk},
-		{"firmware variables", j.stepFirmware},
 	}
+	if j.config.bundle {
+		return all
+	}
+	return append(all, step{"disk", j.stepDisk}, step{"firmware variables", j.stepFirmware})
 }
 
 // lock makes a second build with the same results folder wait for the first.
@@ -124,7 +129,7 @@ func (j *job) stepPrograms(ctx context.Context) (said string, err error) {
 }
 
 func (j *job) stepBoot(ctx context.Context) (said string, err error) {
-	recovery, err := os.ReadFile(j.programs[recoveryPkg])
+	recovery, err := os.ReadFile(j.programs[j.recovery()])
 	if err != nil {
 		return "", err
 	}

@@ -19,6 +19,8 @@ type config struct {
 	version uint64 // rising integer
 	name    string // of the version, for people
 	probe   bool   // a test image with tests/vm/probe inside
+	bundle  bool   // stop at the bundle: no disk to flash
+	fault   string // a test release that does not work, see faults
 	log     io.Writer
 }
 
@@ -32,6 +34,8 @@ func configure(args []string, log io.Writer) (config, error) {
 	flags.Uint64Var(&c.version, "version", 1, "version number; rises with every release")
 	flags.StringVar(&c.name, "name", "0.1.0-dev", "version for people")
 	flags.BoolVar(&c.probe, "with-probe", false, "build a TEST image with the probe inside")
+	flags.BoolVar(&c.bundle, "bundle", false, "build only the bundle, for an update")
+	flags.StringVar(&c.fault, "fault", "", "build a TEST release that fails: boot-hang, hang, panic, loop, sick or blind")
 	if err := flags.Parse(args); err != nil {
 		return c, err
 	}
@@ -47,6 +51,9 @@ func (c *config) complete() (err error) {
 	}
 	if c.probe {
 		c.name += "+PROBE"
+	}
+	if err := c.checkFault(); err != nil {
+		return err
 	}
 	if c.out == "" {
 		c.out = filepath.Join(c.root, "out")

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -258,4 +259,30 @@ func TestConfigure(t *testing.T) {
 	require.Error(t, err)
 	_, err = configure([]string{"-without-journal"}, io.Discard)
 	require.Error(t, err, "nothing can be left out")
+}
+
+// A release with a fault is told from a good one by its name, holds the fault in the place of the right program, and
+// an unknown fault is refused.
+func TestFaults(t *testing.T) {
+	for fault, at := range faults {
+		c, err := configure([]string{"-root", root, "-out", t.TempDir(), "-fault", fault}, io.Discard)
+		require.NoError(t, err)
+		require.Contains(t, c.name, "+FAULT-"+fault)
+		var pkgs []string
+		for _, p := range c.programs() {
+			pkgs = append(pkgs, p.pkg)
+		}
+		require.Equal(t, at != "", slices.Contains(pkgs, faultPkg), fault)
+		require.True(t, at == "" || !slices.Contains(pkgs, at), fault)
+	}
+	_, err := configure([]string{"-fault", "smoke"}, io.Discard)
+	require.ErrorContains(t, err, "no fault")
+	text, err := os.ReadFile(filepath.Join(root, tableFile))
+	require.NoError(t, err)
+	got, err := config{fault: "blind"}.blind(text)
+	require.NoError(t, err)
+	rows, err := table.Parse(got)
+	require.NoError(t, err)
+	screen, _ := rows.Row("screen")
+	require.Empty(t, screen.Devices)
 }

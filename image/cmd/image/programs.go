@@ -44,7 +44,7 @@ func (c config) programs() []program {
 	if c.probe {
 		list = append(list, program{probePkg, probePath}, program{probePkg + "/confine", confinePath})
 	}
-	return list
+	return c.spoiled(list)
 }
 
 // parallel is how many linkers run at once.

@@ -47,7 +47,7 @@ func (j *job) items() ([]item, error) {
 		}
 		list = append(list, executable(p.path, data))
 	}
-	return complete(list)
+	return complete(append(list, j.faultItems()...))
 }
 
 // programsInside are the programs with their paths in the EROFS. In a test image
@@ -87,6 +87,9 @@ func (j *job) table() ([]byte, error) {
 			return nil, fmt.Errorf("%s: does not end in ]", tableFile)
 		}
 		text = append(bytes.TrimSpace(body), probeRow...)
+	}
+	if text, err = j.blind(text); err != nil {
+		return nil, err
 	}
 	t, err := table.Parse(text)
 	if err != nil {
