@@ -22,48 +22,65 @@ import (
 	"github.com/choba-os/choba/keys/trust"
 )
 
-// ErrUnlocked means that the firmware or the kernel would run anything.
-var ErrUnlocked = errors.New("the machine is not locked")
+// What recovery itself finds wrong; the other causes come from the packages that found them.
+var (
+	ErrUnlocked = errors.New("the machine is not locked")             // firmware or kernel would run anything
+	ErrNoTPM    = errors.New("the machine has no TPM")                // and trust.txt does not let it sell so
+	ErrJump     = errors.New("the jump into the slot's kernel")       // could not be prepared or made
+	ErrHung     = errors.New("the watchdog ended its last boot")      // evidence, not a power cut
+	ErrHealth   = errors.New("it was not healthy after its start")    // refused by init's gate
+	ErrAsked    = errors.New("a person asked for recovery")           // nothing is wrong
+	ErrNoKeys   = errors.New("the sealed key does not open any more") // another board, another firmware
+)
+
+// Words is a sentence in both tongues, without the full stop.
+type Words struct{ English, Japanese string }
 
 // Trouble is one reason, about one slot or, with an empty Slot, about the machine.
 type Trouble struct {
 	Slot  slot.Name
 	Cause error
-	words words
+	words Words
 }
-
-type words struct{ english, japanese string }
 
 // kinds is looked through from top to bottom for the first cause that fits.
 var kinds = []struct {
 	cause error
-	words
+	words Words
 }{
-	{ErrUnlocked, words{"Secure Boot or the kernel's lock is off", "セキュアブートが切れているか、保護が外れています"}},
-	{disk.ErrDoubled, words{"two disks look like this register's disk", "このレジのディスクが二つあります"}},
-	{disk.ErrSpread, words{"the partitions lie on different disks", "領域が別々のディスクにあります"}},
-	{disk.ErrAbsent, words{"the disk or a partition of it was not found", "ディスクまたは領域が見つかりません"}},
-	{frame.ErrEmpty, words{"no release was ever written here", "まだ書き込まれていません"}},
-	{frame.ErrMagic, words{"it holds something else than a release", "製品のデータではありません"}},
-	{frame.ErrChecksum, words{"its head is damaged", "目録が壊れています"}},
-	{frame.ErrForm, words{"its head is damaged", "目録が壊れています"}},
-	{trust.ErrThreshold, words{"too few of the vendor's keys have signed it", "署名の数が足りません"}},
-	{trust.ErrStranger, words{"it is not signed by the vendor", "販売元の署名がありません"}},
-	{trust.ErrSignature, words{"its signature is wrong: it was altered", "署名が正しくありません。書き換えられています"}},
-	{trust.ErrNotNote, words{"its manifest is damaged", "目録が壊れています"}},
-	{release.ErrManifest, words{"its manifest is damaged", "目録が壊れています"}},
-	{release.ErrProduct, words{"it is for another product", "別の製品のものです"}},
-	{release.ErrHardware, words{"it is for other hardware", "別の機種のものです"}},
-	{release.ErrFloor, words{"it is too old", "古すぎる版です"}},
-	{verity.ErrCorrupt, words{"its contents are damaged", "内容が壊れています"}},
-	{dm.ErrStranger, words{"its contents are not signed by the vendor", "内容に販売元の署名がありません"}},
-	{dm.ErrSignature, words{"the signature of its contents is wrong", "内容の署名が正しくありません"}},
-	{errMismatch, words{"it holds another release than was recorded", "記録と一致しない版が入っています"}},
-	{errEmpty, words{"it is empty", "空です"}},
-	{errRefused, words{"its release failed its trial", "試験起動に失敗した版です"}},
-	{errUnready, words{"it did not get ready to sell too often", "起動に続けて失敗しました"}},
-	{os.ErrNotExist, words{"something that is needed is not there", "必要なものが見つかりません"}},
-	{nil, words{"it could not be started", "起動できませんでした"}},
+	{ErrAsked, Words{"recovery was asked for", "復旧が選ばれました"}},
+	{ErrNoTPM, Words{"the security chip (TPM) does not answer", "セキュリティーチップ（TPM）が応答しません"}},
+	{ErrUnlocked, Words{"Secure Boot or the kernel's lock is off", "セキュアブートが切れているか、保護が外れています"}},
+	{disk.ErrDoubled, Words{"two disks look like this register's disk", "このレジのディスクが二つあります"}},
+	{disk.ErrSpread, Words{"the partitions lie on different disks", "領域が別々のディスクにあります"}},
+	{disk.ErrAbsent, Words{"the disk or a partition of it was not found", "ディスクまたは領域が見つかりません"}},
+	{frame.ErrEmpty, Words{"no release was ever written here", "まだ書き込まれていません"}},
+	{frame.ErrMagic, Words{"it holds something else than a release", "製品のデータではありません"}},
+	{frame.ErrChecksum, Words{"its head is damaged", "目録が壊れています"}},
+	{frame.ErrForm, Words{"its head is damaged", "目録が壊れています"}},
+	{trust.ErrThreshold, Words{"too few of the vendor's keys have signed it", "署名の数が足りません"}},
+	{trust.ErrStranger, Words{"it is not signed by the vendor", "販売元の署名がありません"}},
+	{trust.ErrSignature, Words{"its signature is wrong: it was altered", "署名が正しくありません。書き換えられています"}},
+	{trust.ErrNotNote, Words{"its manifest is damaged", "目録が壊れています"}},
+	{release.ErrManifest, Words{"its manifest is damaged", "目録が壊れています"}},
+	{release.ErrProduct, Words{"it is for another product", "別の製品のものです"}},
+	{release.ErrHardware, Words{"it is for other hardware", "別の機種のものです"}},
+	{release.ErrFloor, Words{"it is older than what this register has run; it could not open the sales data", "このレジで動いた版より古く、売上データを開けません"}},
+	{ErrJump, Words{"its kernel could not be started", "カーネルを起動できません"}},
+	{ErrHung, Words{"it stopped answering and was restarted", "応答がなくなり、再起動されました"}},
+	{ErrHealth, Words{"it was not well after its start", "起動後の点検で異常が見つかりました"}},
+	{ErrNoKeys, Words{"the key to the sales data does not open on this board", "売上データの鍵がこの基板では開きません"}},
+	{release.ErrAltered, Words{"its contents are damaged", "内容が壊れています"}},
+	{verity.ErrCorrupt, Words{"its contents are damaged", "内容が壊れています"}},
+	{dm.ErrStranger, Words{"its contents are not signed by the vendor", "内容に販売元の署名がありません"}},
+	{dm.ErrSignature, Words{"the signature of its contents is wrong", "内容の署名が正しくありません"}},
+	{errMismatch, Words{"it holds another release than was recorded", "記録と一致しない版が入っています"}},
+	{errEmpty, Words{"it is empty", "空です"}},
+	{errRefused, Words{"its release failed its trial", "試験起動に失敗した版です"}},
+	{errUnready, Words{"it did not get ready to sell too often", "起動に続けて失敗しました"}},
+	{slot.ErrFailedBefore, Words{"it failed on this register before", "このレジで一度失敗した版です"}},
+	{os.ErrNotExist, Words{"something that is needed is not there", "必要なものが見つかりません"}},
+	{nil, Words{"it could not be started", "起動できませんでした"}},
 }
 
 // What the slot record has against a slot.
@@ -99,7 +116,10 @@ func NotChosen(c slot.Candidate, s slot.Slot, problem error) Trouble {
 	return Trouble{Slot: c.Slot, Cause: errors.New(c.Reason), words: find(why)}
 }
 
-func find(cause error) words {
+// About is the sentence for any cause.
+func About(cause error) Words { return find(cause) }
+
+func find(cause error) Words {
 	for _, k := range kinds {
 		if k.cause == nil || errors.Is(cause, k.cause) {
 			return k.words
@@ -108,8 +128,11 @@ func find(cause error) words {
 	panic("explain: the table has no last line")
 }
 
+// Words is the sentence alone.
+func (t Trouble) Words() Words { return t.words }
+
 // English is the sentence with the technical cause behind it.
-func (t Trouble) English() string { return fmt.Sprintf("%s (%v)", t.words.english, t.Cause) }
+func (t Trouble) English() string { return fmt.Sprintf("%s (%v)", t.words.English, t.Cause) }
 
 // Japanese is the sentence alone; the technical cause stands in English.
-func (t Trouble) Japanese() string { return t.words.japanese }
+func (t Trouble) Japanese() string { return t.words.Japanese }

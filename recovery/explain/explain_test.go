@@ -28,10 +28,10 @@ func TestEverySentenceCanBeSet(t *testing.T) {
 // TestEveryKindHasBothTongues: A61 wants plain Japanese; technicians read English.
 func TestEveryKindHasBothTongues(t *testing.T) {
 	for _, k := range kinds {
-		require.NotEmpty(t, k.japanese)
-		require.NotEmpty(t, k.english)
-		require.False(t, strings.HasSuffix(k.japanese, "。") || strings.HasSuffix(k.english, "."), "the page ends the sentence")
-		require.Contains(t, k.japanese, strings.TrimFunc(k.japanese, func(r rune) bool { return r < 0x3000 }), "Japanese")
+		require.NotEmpty(t, k.words.Japanese)
+		require.NotEmpty(t, k.words.English)
+		require.False(t, strings.HasSuffix(k.words.Japanese, "。") || strings.HasSuffix(k.words.English, "."), "the page ends the sentence")
+		require.Contains(t, k.words.Japanese, strings.TrimFunc(k.words.Japanese, func(r rune) bool { return r < 0x3000 }), "Japanese")
 	}
 	require.Nil(t, kinds[len(kinds)-1].cause, "the last line fits everything")
 }

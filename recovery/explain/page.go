@@ -10,7 +10,7 @@ import (
 func Page(troubles []Trouble) notice.Page {
 	page := notice.New("このレジは起動できません", "This register cannot start")
 	for _, t := range troubles {
-		ja, en := t.words.japanese, t.words.english
+		ja, en := t.words.Japanese, t.words.English
 		if t.Slot != "" {
 			ja, en = fmt.Sprintf("スロット %s: %s", t.Slot, ja), fmt.Sprintf("Slot %s: %s", t.Slot, en)
 		}
