@@ -109,7 +109,7 @@ func (m *machine) unlock() error {
 	m.volume = volume.New(part.Path, part.Size, dataDir)
 	m.partition = data.New(data.Parts{
 		State: m.state, Disk: raw, TPM: m.tpm, Random: rand.Reader, Volume: m.volume, Empty: openEmpty,
-		By:       seal.Approval{Key: m.trust.PCR, RootHash: m.facts.rootHash, Signature: m.facts.approval},
+		By:       seal.Approval{Key: m.trust.PCR, RootHash: m.facts.rootHash, Version: m.facts.version, Signature: m.facts.approval},
 		Say:      func(s string) { m.console.Say("%s", s) },
 		Progress: m.feed,
 	})

@@ -11,11 +11,14 @@ import (
 const MaxSecret = 128
 
 // Approval is the vendor's word that a release may open the key: the policy key
-// (PKIX DER), the release's root hash (lower-case hex) and the signature over
-// ApprovedPolicy(RootHash) that the release's manifest carries.
+// (PKIX DER), the release's root hash (lower-case hex) and version, and the
+// signature over ApprovedPolicy(RootHash, Version) that the release's manifest
+// carries. Where root hash and version were read does not matter: with others than
+// the vendor signed, the signature does not fit.
 type Approval struct {
 	Key       []byte
 	RootHash  string
+	Version   uint64
 	Signature []byte
 }
 
@@ -34,7 +37,7 @@ func (t *TPM) Seal(secret, pkix []byte, at Boot) (Blob, error) {
 	if err != nil {
 		return Blob{}, err
 	}
-	defer t.flush(parent.handle)
+	defer parent.release()
 	rsp, err := tpm2.Create{
 		ParentHandle: parent.auth(),
 		InSensitive:  tpm2.TPM2BSensitiveCreate{Sensitive: &tpm2.TPMSSensitiveCreate{Data: tpm2.NewTPMUSensitiveCreate(&tpm2.TPM2BSensitiveData{Buffer: secret})}},
@@ -64,7 +67,7 @@ func (t *TPM) Unseal(b Blob, by Approval) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer t.flush(parent.handle)
+	defer parent.release()
 	object, err := tpm2.Load{ParentHandle: parent.auth(), InPrivate: tpm2.TPM2BPrivate{Buffer: b.Private},
 		InPublic: tpm2.BytesAs2B[tpm2.TPMTPublic](b.Public)}.Execute(t.tpm)
 	if err != nil {
@@ -95,7 +98,7 @@ func (t *TPM) checkSignature(pub tpm2.TPMTPublic, by Approval) (tpm2.TPMTTKVerif
 		return none, fmt.Errorf("loading policy key: %w", err)
 	}
 	defer t.flush(key.ObjectHandle)
-	h := toBeSigned(ApprovedPolicy(by.RootHash))
+	h := toBeSigned(ApprovedPolicy(by.RootHash, by.Version))
 	rsp, err := tpm2.VerifySignature{
 		KeyHandle: tpm2.NamedHandle{Handle: key.ObjectHandle, Name: key.Name},
 		Digest:    tpm2.TPM2BDigest{Buffer: h[:]},
@@ -111,7 +114,8 @@ func (t *TPM) checkSignature(pub tpm2.TPMTPublic, by Approval) (tpm2.TPMTTKVerif
 }
 
 // satisfy opens a policy session and leads it through the object's policy:
-// the choice in PCR 13, the vendor's approval of it, the boot state.
+// the choice in PCR 13, the version floor, the vendor's approval of both, the boot
+// state.
 func (t *TPM) satisfy(by Approval, key tpm2.TPM2BName, ticket tpm2.TPMTTKVerified) (tpm2.Session, func() error, error) {
 	s, closeSession, err := tpm2.PolicySession(t.tpm, tpm2.TPMAlgSHA256, nonceSize)
 	if err != nil {
@@ -119,7 +123,14 @@ func (t *TPM) satisfy(by Approval, key tpm2.TPM2BName, ticket tpm2.TPMTTKVerifie
 	}
 	_, err = tpm2.PolicyPCR{PolicySession: s.Handle(), Pcrs: selection(pcrChoice)}.Execute(t.tpm)
 	if err == nil {
-		_, err = tpm2.PolicyAuthorize{PolicySession: s.Handle(), ApprovedPolicy: tpm2.TPM2BDigest{Buffer: ApprovedPolicy(by.RootHash)},
+		floor := atMost(by.Version)
+		floor.PolicySession = s.Handle()
+		if _, err = floor.Execute(t.tpm); err != nil {
+			err = refuseFloor(by, err)
+		}
+	}
+	if err == nil {
+		_, err = tpm2.PolicyAuthorize{PolicySession: s.Handle(), ApprovedPolicy: tpm2.TPM2BDigest{Buffer: ApprovedPolicy(by.RootHash, by.Version)},
 			PolicyRef: tpm2.TPM2BDigest{Buffer: []byte(policyRef)}, KeySign: key, CheckTicket: ticket}.Execute(t.tpm)
 	}
 	if err == nil {
@@ -132,40 +143,3 @@ func (t *TPM) satisfy(by Approval, key tpm2.TPM2BName, ticket tpm2.TPMTTKVerifie
 }
 
 const nonceSize = 16
-
-// storageKey is the TPM's primary storage key, made anew from its seed each time.
-type storageKey struct {
-	handle tpm2.TPMHandle
-	name   tpm2.TPM2BName
-	public tpm2.TPMTPublic
-}
-
-func (t *TPM) parent() (storageKey, error) {
-	rsp, err := tpm2.CreatePrimary{PrimaryHandle: tpm2.TPMRHOwner, InPublic: tpm2.New2B(tpm2.ECCSRKTemplate)}.Execute(t.tpm)
-	if err != nil {
-		return storageKey{}, fmt.Errorf("making storage key: %w", err)
-	}
-	public, err := rsp.OutPublic.Contents()
-	if err != nil {
-		t.flush(rsp.ObjectHandle)
-		return storageKey{}, fmt.Errorf("reading storage key: %w", err)
-	}
-	return storageKey{handle: rsp.ObjectHandle, name: rsp.Name, public: *public}, nil
-}
-
-func (k storageKey) auth() tpm2.AuthHandle {
-	return tpm2.AuthHandle{Handle: k.handle, Name: k.name, Auth: tpm2.PasswordAuth(nil)}
-}
-
-// secret is a session that hides the first parameter from whoever listens on
-// the bus. Known hole: an active interposer that answers CreatePrimary itself is
-// not noticed; comparing the storage key's name with one recorded in the signed
-// device inventory would close it.
-func (k storageKey) secret(way tpm2.AuthOption) tpm2.Session {
-	return tpm2.HMAC(tpm2.TPMAlgSHA256, nonceSize, way, tpm2.Salted(k.handle, k.public))
-}
-
-func (t *TPM) flush(h tpm2.TPMHandle) {
-	// The resource manager flushes what a closed descriptor leaves behind.
-	_, _ = tpm2.FlushContext{FlushHandle: h}.Execute(t.tpm)
-}

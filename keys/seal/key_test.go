@@ -32,10 +32,12 @@ func newVendor(t *testing.T) vendor {
 	return vendor{t, key, pkix}
 }
 
-func (v vendor) approve(root string) Approval {
-	sig, err := SignPolicy(v.key, ApprovedPolicy(root))
+func (v vendor) approve(root string) Approval { return v.approveVersion(root, 7) }
+
+func (v vendor) approveVersion(root string, version uint64) Approval {
+	sig, err := SignPolicy(v.key, ApprovedPolicy(root, version))
 	require.NoError(v.t, err)
-	return Approval{Key: v.pkix, RootHash: root, Signature: sig}
+	return Approval{Key: v.pkix, RootHash: root, Version: version, Signature: sig}
 }
 
 // TestUnseal proves B12 and E05 as far as the key goes, and A51's recovery that
@@ -43,7 +45,7 @@ func (v vendor) approve(root string) Approval {
 // boot path it was sealed on, once, and for nothing else. One machine plays all
 // boots, as in life.
 func TestUnseal(t *testing.T) {
-	c, v := newChip(t), newVendor(t)
+	c, v := newOwned(t), newVendor(t)
 	c.boot("boot image", "secure boot on", System(rootOne))
 	at, err := c.Boot()
 	require.NoError(t, err)
@@ -104,7 +106,7 @@ func TestUnseal(t *testing.T) {
 }
 
 func TestUnsealBlob(t *testing.T) {
-	c, d, v := newChip(t), newChip(t), newVendor(t)
+	c, d, v := newOwned(t), newOwned(t), newVendor(t)
 	c.boot("boot image", "on", System(rootOne))
 	d.boot("boot image", "on", System(rootOne))
 	at, err := c.Boot()
@@ -130,7 +132,7 @@ func TestUnsealBlob(t *testing.T) {
 
 // TestSealAhead: a change of the boot image seals to the state it predicts.
 func TestSealAhead(t *testing.T) {
-	c, v := newChip(t), newVendor(t)
+	c, v := newOwned(t), newVendor(t)
 	c.boot("boot image", "on", System(rootOne))
 	at, err := c.Boot()
 	require.NoError(t, err)

@@ -49,11 +49,32 @@ const policyRef = "choba/data"
 // SignatureSize is the length of a policy signature: r and s of P-256, 32 bytes each, big endian.
 const SignatureSize = 64
 
-// ApprovedPolicy is the policy digest "PCR 13 holds System(rootHash) and nothing else".
-func ApprovedPolicy(rootHash string) []byte {
+// ApprovedPolicy is the policy digest "PCR 13 holds System(rootHash) and nothing
+// else, and the version floor is not above version".
+func ApprovedPolicy(rootHash string, version uint64) []byte {
 	value := Predict(System(rootHash))
 	pcrs := sha256.Sum256(value[:])
-	return digestAfter(tpm2.PolicyPCR{PcrDigest: tpm2.TPM2BDigest{Buffer: pcrs[:]}, Pcrs: selection(pcrChoice)})
+	return digestAfter(
+		tpm2.PolicyPCR{PcrDigest: tpm2.TPM2BDigest{Buffer: pcrs[:]}, Pcrs: selection(pcrChoice)},
+		atMost(version))
+}
+
+// CheckApproval says, without a TPM, whether a TPM would take the vendor's
+// signature: part of the dry run before a restart. Errors: ErrSignature.
+func CheckApproval(a Approval) error {
+	pub, err := parsePolicyKey(a.Key)
+	if err != nil {
+		return err
+	}
+	if len(a.Signature) != SignatureSize {
+		return fmt.Errorf("checking policy signature: %w: it has %d bytes, want %d", ErrSignature, len(a.Signature), SignatureSize)
+	}
+	h := toBeSigned(ApprovedPolicy(a.RootHash, a.Version))
+	r, s := new(big.Int).SetBytes(a.Signature[:32]), new(big.Int).SetBytes(a.Signature[32:])
+	if !ecdsa.Verify(pub, h[:], r, s) {
+		return fmt.Errorf("checking policy signature: %w", ErrSignature)
+	}
+	return nil
 }
 
 // SignPolicy approves a policy with the vendor's key. The signature is
@@ -107,15 +128,23 @@ func digestAfter(steps ...interface {
 	return calc.Hash().Digest
 }
 
-// policyKey is the vendor's public key as the TPM wants it.
-func policyKey(pkix []byte) (tpm2.TPMTPublic, tpm2.TPM2BName, error) {
+func parsePolicyKey(pkix []byte) (*ecdsa.PublicKey, error) {
 	parsed, err := x509.ParsePKIXPublicKey(pkix)
 	if err != nil {
-		return tpm2.TPMTPublic{}, tpm2.TPM2BName{}, fmt.Errorf("reading policy key: %w", err)
+		return nil, fmt.Errorf("reading policy key: %w", err)
 	}
 	key, ok := parsed.(*ecdsa.PublicKey)
 	if !ok || key.Curve != elliptic.P256() {
-		return tpm2.TPMTPublic{}, tpm2.TPM2BName{}, errors.New("reading policy key: not an ECDSA key on curve P-256")
+		return nil, errors.New("reading policy key: not an ECDSA key on curve P-256")
+	}
+	return key, nil
+}
+
+// policyKey is the vendor's public key as the TPM wants it.
+func policyKey(pkix []byte) (tpm2.TPMTPublic, tpm2.TPM2BName, error) {
+	key, err := parsePolicyKey(pkix)
+	if err != nil {
+		return tpm2.TPMTPublic{}, tpm2.TPM2BName{}, err
 	}
 	point, err := key.Bytes()
 	if err != nil {

@@ -23,10 +23,10 @@ func TestGolden(t *testing.T) {
 	require.Equal(t, "0d9e272e1bb6ec7def0b665d1fd7124e590f70ef075a0f51f9570abfdf9e7668", Predict(System(rootOne)).String())
 	require.Equal(t, "31f5163289a6d9f12cf309717aa5205d30ce2c660af141fd38c581a501dcdb24", Predict(Recovery()).String())
 	require.Equal(t, "1d2395126994fb44528da8e33c61d88bff44dcbee9901b93d5c87972ee0d7676", Predict(System(rootOne), DoorClosed()).String())
-	require.Equal(t, "537c067965b9a37bc5f804830cf7f780c9b5eea8d56ffcf9a8ac109a9b449c97", hex.EncodeToString(ApprovedPolicy(rootOne)))
-	sig, err := SignPolicy(fixedKey(t), ApprovedPolicy(rootOne))
+	require.Equal(t, "aba9947658e4d365c57ea7daefeedca5294fba207a96efd4b16eb5b384f6f645", hex.EncodeToString(ApprovedPolicy(rootOne, 7)))
+	sig, err := SignPolicy(fixedKey(t), ApprovedPolicy(rootOne, 7))
 	require.NoError(t, err)
-	require.Equal(t, "77b025cf0d5af01341eb3e52958c99fc403e9d18a65fd13869bf82a1e38af155a00623f1d21133ab1c7ec2632df0b893da0ddf7429eaede9e649108d858bed55", hex.EncodeToString(sig))
+	require.Equal(t, "5f65f34af4252e2992ecc64e366d89e08ed0ebd3052dae019959603152ca0305ca0d8dc5495ff7af521874de97d69d1c038929e408223364fa02f947a643d58d", hex.EncodeToString(sig))
 	require.Equal(t, Digest{}, Predict())
 }
 

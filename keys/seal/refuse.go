@@ -17,14 +17,29 @@ var (
 	ErrRecovery   = errors.New("this boot stayed in recovery, which may never open the key (PCR 13)")
 	ErrDoorClosed = errors.New("the door is closed: the key was already opened in this boot (PCR 13)")
 	ErrRelease    = errors.New("the release that was measured is not the one that is approved (PCR 13)")
+	ErrFloor      = errors.New("this is an older release than this register has committed (version floor in the TPM)")
 	ErrUnmeasured = errors.New("no release was measured in this boot (PCR 13)")
 )
 
 func refuse(why, cause error) error { return fmt.Errorf("opening sealed key: %w: %w", why, cause) }
 
+// refuseFloor finds words for a version floor that did not let the release pass.
+func refuseFloor(by Approval, cause error) error {
+	switch {
+	case errors.Is(cause, tpm2.TPMRCPolicy):
+		return refuse(ErrFloor, fmt.Errorf("version %d: %w", by.Version, cause))
+	case errors.Is(cause, tpm2.TPMRCHandle), errors.Is(cause, tpm2.TPMRCNVUninitialized):
+		return refuse(ErrNoFloor, cause)
+	}
+	return fmt.Errorf("comparing the version floor: %w", cause)
+}
+
 // explainChoice finds words for a policy session that did not come to the
 // approved policy. The TPM has decided already; this only reads what differs.
 func (t *TPM) explainChoice(by Approval, cause error) error {
+	if errors.Is(cause, ErrFloor) || errors.Is(cause, ErrNoFloor) {
+		return cause
+	}
 	if !errors.Is(cause, tpm2.TPMRCValue) {
 		return fmt.Errorf("opening sealed key: %w", cause)
 	}

@@ -76,3 +76,12 @@ func (c *chip) extend(pcr uint32, text string) {
 		Digests: tpm2.TPMLDigestValues{Digests: []tpm2.TPMTHA{{HashAlg: tpm2.TPMAlgSHA256, Digest: d[:]}}}}.Execute(c.wire)
 	require.NoError(c.t, err)
 }
+
+var ownerOne = Owner(secret)
+
+// newOwned is a chip with an owner and a floor of 0.
+func newOwned(t *testing.T) *chip {
+	c := newChip(t)
+	require.NoError(t, c.Own(ownerOne, 0))
+	return c
+}

@@ -73,7 +73,7 @@ func (j *job) describe(system release.File) error {
 	if m.RootSignature, err = pkcs7.Sign([]byte(root), j.keys.Verity.Key, j.keys.Verity.Cert); err != nil {
 		return err
 	}
-	if m.PCR13Signature, err = seal.SignPolicy(j.keys.PCR, seal.ApprovedPolicy(root)); err != nil {
+	if m.PCR13Signature, err = seal.SignPolicy(j.keys.PCR, seal.ApprovedPolicy(root, j.version)); err != nil {
 		return err
 	}
 	m.Product, m.Version, m.Name, m.Schema = j.trust.Product, j.version, j.name, schema
