@@ -35,7 +35,7 @@ func isPrefix(s string) bool {
 func isArgument(s string) bool { return made(s, 64, lower+strings.ToUpper(lower)+digits+"=/._-") }
 
 // Groups are the system call groups that a row may ask for beyond the common list; init/confine says what is in them.
-func Groups() []string { return []string{"drm", "exec", "input", "netlink", "serial"} }
+func Groups() []string { return []string{"drm", "exec", "inet", "input", "net", "netlink", "serial"} }
 
 // Rights are the capabilities that a row may keep; every one of them needs a reason in docs/formats/table.md.
 func Rights() []string { return []string{"net_admin", "net_raw"} }
@@ -65,6 +65,9 @@ func check(rows []Row) error {
 		names[r.Name], uids[r.UID], data[r.Data] = i, r.Name, r.Name
 	}
 	for i, r := range rows {
+		if err := checkRunRead(r, rows); err != nil {
+			return fmt.Errorf("row %d (%q): %w", i+1, r.Name, err)
+		}
 		if err := checkCallers(r, i, names); err != nil {
 			return fmt.Errorf("row %d (%q): %w", i+1, r.Name, err)
 		}
@@ -100,6 +103,19 @@ func checkCallers(r Row, at int, names map[string]int) error {
 			if !isPrefix(p) {
 				return fmt.Errorf("kind prefix %q for %q", p, c)
 			}
+		}
+	}
+	return nil
+}
+
+// checkRunRead lets a row read, of all that lies under /run, the facts of the boot and other rows' own folders.
+func checkRunRead(r Row, rows []Row) error {
+	for _, p := range r.Read {
+		if !inside(p, "/run") || p == Facts {
+			continue
+		}
+		if !slices.ContainsFunc(rows, func(o Row) bool { return o.Run == p && o.Name != r.Name }) {
+			return fmt.Errorf("read path %q", p)
 		}
 	}
 	return nil
@@ -141,6 +157,10 @@ func checkRow(r Row) error {
 		return fmt.Errorf("uid %d, want 900 … 999", r.UID)
 	case r.Data != "" && !under(r.Data, "/data"):
 		return fmt.Errorf("data %q is not a folder right under /data", r.Data)
+	case r.Run != "" && r.Run != "/run/"+r.Name, r.Run == SocketDir:
+		return fmt.Errorf("run %q is not /run/%s", r.Run, r.Name)
+	case len(r.Rights) > 0 && !r.Network:
+		return errors.New("rights without the machine's network")
 	case r.MemoryMiB < 8 || r.MemoryMiB > 1024:
 		return fmt.Errorf("memoryMiB %d, want 8 … 1024", r.MemoryMiB)
 	case r.PIDs < 8 || r.PIDs > 1024:
@@ -175,8 +195,11 @@ func checkPaths(r Row) error {
 		}
 	}
 	for _, p := range r.Read {
+		if inside(p, "/run") {
+			continue // checkRunRead
+		}
 		proc := inside(p, "/proc") && !strings.HasPrefix(p, "/proc/sys/") // the kernel's settings tell of no process
-		if !clean(p) || p == "/" || inside(p, "/data") || inside(p, "/dev") || inside(p, "/run") || proc {
+		if !clean(p) || p == "/" || inside(p, "/data") || inside(p, "/dev") || proc {
 			return fmt.Errorf("read path %q", p)
 		}
 	}

@@ -45,6 +45,7 @@ type Row struct {
 	Devices  []string `json:"devices"`            // patterns of device nodes that become the row's own
 	USBGuard bool     `json:"usbGuard,omitempty"` // owns the `authorized` files of USB devices
 	IdleSlot bool     `json:"idleSlot,omitempty"` // owns the device node of the slot that is not running
+	Run      string   `json:"run,omitempty"`      // own folder /run/NAME, or none; others see it whose Read names it
 	Read     []string `json:"read"`               // files and folders it may read besides its binary
 	Network  bool     `json:"network"`            // false: a network namespace of its own, with nothing in it
 	Groups   []string `json:"groups,omitempty"`   // system call groups beyond the common list, see Groups
@@ -66,6 +67,12 @@ const SocketDir = "/run/choba"
 // IdleNode is the block device of the slot that is not running, as the row with idleSlot sees it: a node that init
 // makes for it in a folder of its own. The kernel's node of the same partition stays root's.
 const IdleNode = "/dev/choba/idle"
+
+// Facts is the one file under /run that any row's Read may name: what init says of this boot.
+const Facts = SocketDir + "/facts.json"
+
+// InitSocket is where init itself listens; it is there for the row with IdleSlot.
+const InitSocket = SocketDir + "/init.sock"
 
 // Socket is the path of the named service's listening socket.
 func Socket(name string) string { return SocketDir + "/" + name + ".sock" }
@@ -116,6 +123,16 @@ func (t T) Rows() []Row { return slices.Clone(t.rows) }
 func (t T) Row(name string) (Row, bool) {
 	for _, r := range t.rows {
 		if r.Name == name {
+			return r, true
+		}
+	}
+	return Row{}, false
+}
+
+// RunOwner is the row whose own folder under /run this is.
+func (t T) RunOwner(path string) (Row, bool) {
+	for _, r := range t.rows {
+		if path != "" && r.Run == path {
 			return r, true
 		}
 	}

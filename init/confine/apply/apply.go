@@ -24,7 +24,6 @@ import (
 
 	"github.com/choba-os/choba/init/confine/policy"
 	"github.com/choba-os/choba/init/confine/seccomp"
-	"github.com/choba-os/choba/services/table"
 )
 
 // Exec confines the calling process and becomes the service. It returns only with an error, after which the process
@@ -49,42 +48,6 @@ func Exec(p policy.Policy) error {
 	unix.Umask(0o077)
 	err := syscall.Exec(p.Binary, append([]string{p.Binary}, p.Args...), p.Env)
 	return fmt.Errorf("confining %s: starting %s: %w", p.Name, p.Binary, err)
-}
-
-// mounts leaves under /run only the sockets that the service may call: landlock before ABI 9 does not speak of
-// connecting to a socket, so what may not be called is not there. The namespace is ours alone.
-func mounts(p policy.Policy) error {
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return fmt.Errorf("parting from the others' mounts: %w", err)
-	}
-	held := map[string]int{}
-	for _, s := range p.Sockets {
-		fd, err := unix.Open(s, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return fmt.Errorf("holding %s: %w", s, err)
-		}
-		defer unix.Close(fd)
-		held[s] = fd
-	}
-	const flags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
-	if err := unix.Mount("run", "/run", "tmpfs", flags, "mode=755,size=64k"); err != nil {
-		return fmt.Errorf("covering /run: %w", err)
-	}
-	if err := os.MkdirAll(table.SocketDir, 0o755); err != nil {
-		return err
-	}
-	for s, fd := range held {
-		if err := os.WriteFile(s, nil, 0o600); err != nil {
-			return err
-		}
-		if err := unix.Mount(fmt.Sprintf("/proc/self/fd/%d", fd), s, "", unix.MS_BIND, ""); err != nil {
-			return fmt.Errorf("showing %s: %w", s, err)
-		}
-	}
-	if err := unix.Mount("", "/run", "", unix.MS_REMOUNT|unix.MS_RDONLY|flags, "mode=755,size=64k"); err != nil {
-		return fmt.Errorf("closing /run: %w", err)
-	}
-	return nil
 }
 
 func limits(p policy.Policy) error {
@@ -119,17 +82,19 @@ const (
 	secureNoAmbient   = 1<<6 | 1<<7
 )
 
-// privileges ends as the service's user with no capability and no way back to one. Raw calls: the syscall package's
-// would change every thread of this process, which is about to be replaced anyway.
+// privileges ends as the service's user with the row's capabilities, which is to say almost always none, and no way to
+// another one. Raw calls: the syscall package's would change every thread of this process, which is about to be
+// replaced anyway.
 func privileges(p policy.Policy) error {
-	last, err := lastCap()
+	keep, err := capabilities(p.Rights)
 	if err != nil {
 		return err
 	}
-	for c := 0; c <= last; c++ {
-		if err := unix.Prctl(unix.PR_CAPBSET_DROP, uintptr(c), 0, 0, 0); err != nil {
-			return fmt.Errorf("dropping capability %d: %w", c, err)
-		}
+	if err := bound(keep); err != nil {
+		return err
+	}
+	if err := raise(keep); err != nil {
+		return err
 	}
 	if err := unix.Prctl(unix.PR_SET_SECUREBITS, secureNoroot|secureNoFixup|secureKeepCapsOff|secureNoAmbient, 0, 0, 0); err != nil {
 		return fmt.Errorf("locking securebits: %w", err)
@@ -145,28 +110,14 @@ func privileges(p policy.Policy) error {
 		return fmt.Errorf("becoming user %d: %w", p.UID, e)
 	}
 	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var none [2]unix.CapUserData
-	if err := unix.Capset(&hdr, &none[0]); err != nil {
+	sets := capSets(keep, keep)
+	if err := unix.Capset(&hdr, &sets[0]); err != nil {
 		return fmt.Errorf("giving up capabilities: %w", err)
 	}
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("setting no_new_privs: %w", err)
 	}
 	return nil
-}
-
-// lastCap is the highest capability that the running kernel knows.
-func lastCap() (int, error) {
-	for c := 0; c < 64; c++ {
-		_, _, e := unix.RawSyscall6(unix.SYS_PRCTL, unix.PR_CAPBSET_READ, uintptr(c), 0, 0, 0, 0)
-		if e == unix.EINVAL {
-			return c - 1, nil
-		}
-		if e != 0 {
-			return 0, fmt.Errorf("asking for capability %d: %w", c, e)
-		}
-	}
-	return 63, nil
 }
 
 // rights is what each right means to landlock.
@@ -205,7 +156,13 @@ func files(p policy.Policy) error {
 		}
 		rules = append(rules, landlock.PathAccess(set, f.Path))
 	}
-	return landlock.V6.Restrict(rules...)
+	if !p.TCP {
+		return landlock.V6.Restrict(rules...)
+	}
+	// Which ports a service may connect to is the packet filter's matter; listening is refused here.
+	c := landlock.V6
+	c.HandledAccessNet = ll.AccessNetBindTCP
+	return c.Restrict(rules...)
 }
 
 // calls sets the system call filter, the last thing before execve.

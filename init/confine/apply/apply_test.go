@@ -49,8 +49,23 @@ func testPolicy(dir, word string) (policy.Policy, error) {
 			{Right: policy.Own, Path: dir + "/own"}, {Right: policy.Device, Path: "/dev"},
 			{Right: policy.Read, Path: "/proc/self"}},
 		Sockets: []string{table.Socket("callee")},
+		Shown:   []policy.Shown{{Path: "/run/other", Owner: uid + 1}, {Path: table.Facts}},
 		Calls:   calls,
 	}, err
+}
+
+// rightsPolicy is that of a row with the network's rights and a folder of its own.
+func rightsPolicy(dir, word string) (policy.Policy, error) {
+	p, err := testPolicy(dir, word)
+	if err != nil {
+		return p, err
+	}
+	p.Rights, p.TCP = []string{"net_admin", "net_raw"}, true
+	p.Shown = append(p.Shown, policy.Shown{Path: "/run/test", Owner: uid, Write: true})
+	p.Files = append(p.Files, policy.Access{Right: policy.Own, Path: "/run/test"}, policy.Access{Right: policy.Read, Path: "/run/other"},
+		policy.Access{Right: policy.Read, Path: table.Facts})
+	p.Calls, err = seccomp.Rules([]string{"net", "inet"})
+	return p, err
 }
 
 // stage makes a /run of its own with two sockets and then is confined.
@@ -74,7 +89,14 @@ func stage(dir, word string) error {
 			return err
 		}
 	}
-	p, err := testPolicy(dir, word)
+	if err := os.WriteFile(table.Facts, []byte("x"), 0o644); err != nil {
+		return err
+	}
+	of := testPolicy
+	if word == "rights" {
+		of = rightsPolicy
+	}
+	p, err := of(dir, word)
 	if err != nil {
 		return err
 	}
@@ -106,6 +128,14 @@ func probe(dir, word string) {
 		}
 		return err
 	}
+	list := func(path string) error { _, err := os.ReadDir(path); return err }
+	packet := func() error {
+		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM, 0)
+		if err == nil {
+			err = unix.Close(fd)
+		}
+		return err
+	}
 	got := map[string]string{}
 	for name, err := range map[string]error{
 		"read what it may":        read(dir + "/read/file"),
@@ -119,6 +149,11 @@ func probe(dir, word string) {
 		"call the callee":         dial("unix", table.Socket("callee")),
 		"call the stranger":       dial("unix", table.Socket("stranger")),
 		"connect":                 dial("tcp", "127.0.0.1:9"),
+		"read the facts":          read(table.Facts),
+		"write its own under run": os.WriteFile("/run/test/x", nil, 0o600),
+		"write another's":         os.WriteFile("/run/other/x", nil, 0o600),
+		"list another's":          list("/run/other"),
+		"open a raw socket":       packet(),
 		"make a socket under run": os.WriteFile("/run/choba/x", nil, 0o600),
 		"start a program":         exec.Command(dir + "/prog").Run(),
 		"execute another":         unix.Exec("/bin/true", []string{"true"}, nil),
@@ -204,7 +239,7 @@ func TestConfined(t *testing.T) {
 	for _, may := range []string{"read what it may", "read its own program", "write its own", "make a folder", "write null", "call the callee"} {
 		require.Equal(t, "yes", got[may], may)
 	}
-	for _, not := range []string{"read another file", "read passwd", "write what it may read", "call the stranger", "connect",
+	for _, not := range []string{"read the facts", "write its own under run", "write another's", "list another's", "open a raw socket", "read another file", "read passwd", "write what it may read", "call the stranger", "connect",
 		"make a socket under run", "start a program", "execute another", "signal init"} {
 		require.Equal(t, "no", got[not], not)
 	}
@@ -221,6 +256,31 @@ func TestConfined(t *testing.T) {
 	require.Equal(t, "40 40", got["nproc"])
 	require.Equal(t, "0 0", got["core"])
 	require.Equal(t, "GOMEMLIMIT=64MiB GOTRACEBACK=single", got["env"])
+}
+
+// A row with rights has exactly those, and the folders under /run that it was shown, one of them its own.
+func TestRights(t *testing.T) {
+	out, err := confined(bench(t), "rights").Output()
+	require.NoError(t, err)
+	var got map[string]string
+	require.NoError(t, json.Unmarshal(out, &got))
+	const both = "0000000000003000" // CAP_NET_ADMIN is bit 12, CAP_NET_RAW bit 13
+	for _, set := range []string{"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"} {
+		require.Equal(t, both, got[set], set)
+	}
+	require.Equal(t, "977 977 977 977", got["Uid"])
+	require.Equal(t, "1", got["NoNewPrivs"])
+	for _, may := range []string{"read the facts", "write its own under run", "list another's", "open a raw socket"} {
+		require.Equal(t, "yes", got[may], may)
+	}
+	for _, not := range []string{"write another's", "read passwd", "start a program", "execute another", "make a socket under run", "connect"} {
+		require.Equal(t, "no", got[not], not) // connecting is allowed, and nothing listens in an empty namespace
+	}
+}
+
+func TestUnknownRight(t *testing.T) {
+	_, err := capabilities([]string{"sys_admin"})
+	require.ErrorContains(t, err, "not known")
 }
 
 // Securebits (capabilities(7)): no root, no fix-up of capabilities, no keeping, no ambient set, all locked.

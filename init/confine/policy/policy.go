@@ -26,7 +26,17 @@ type Policy struct {
 	Nice    int
 	Files   []Access
 	Sockets []string // the sockets that exist under /run/choba as the service sees it
+	Shown   []Shown  // what else exists under /run
+	Rights  []string // the capabilities that it keeps, ambient from execve on; almost always none
+	TCP     bool     // it may connect, the packet filter says where to; nobody may listen
 	Calls   []seccomp.Rule
+}
+
+// Shown is a file or folder under /run as the service sees it.
+type Shown struct {
+	Path  string
+	Owner uint32 // of a folder that confine makes when it is not there yet; 0: it is there, or it is left out
+	Write bool
 }
 
 // Limit is a resource limit, soft and hard alike.
@@ -65,6 +75,7 @@ func Of(t table.T, name string) (Policy, error) {
 		return Policy{}, fmt.Errorf("service %s: %w", name, err)
 	}
 	p := Policy{
+		Shown: shown(t, r), Rights: slices.Sorted(slices.Values(r.Rights)), TCP: slices.Contains(r.Groups, "inet"),
 		Name: r.Name, Binary: r.Binary, Args: r.Args, UID: r.UID,
 		// The Go collector works harder before the cgroup's limit is reached, and in vain only after it.
 		Env: []string{fmt.Sprintf("GOMEMLIMIT=%dMiB", r.MemoryMiB*8/10), "GOTRACEBACK=single"},
@@ -78,7 +89,26 @@ func Of(t table.T, name string) (Policy, error) {
 	for _, callee := range t.Calls(name) {
 		p.Sockets = append(p.Sockets, table.Socket(callee))
 	}
+	if r.IdleSlot {
+		p.Sockets = append(p.Sockets, table.InitSocket)
+	}
 	return p, nil
+}
+
+// shown is what the row sees under /run besides sockets: its own folder, those of others that it reads, the facts.
+func shown(t table.T, r table.Row) []Shown {
+	var out []Shown
+	if r.Run != "" {
+		out = append(out, Shown{Path: r.Run, Owner: r.UID, Write: true})
+	}
+	for _, f := range r.Read {
+		if o, ok := t.RunOwner(f); ok {
+			out = append(out, Shown{Path: f, Owner: o.UID})
+		} else if f == table.Facts {
+			out = append(out, Shown{Path: f})
+		}
+	}
+	return out
 }
 
 // urgent is the nice value of a row whose device does not wait: a keyboard's events are lost after the 64th unread one.
@@ -99,6 +129,12 @@ func files(r table.Row) []Access {
 	if r.Data != "" {
 		out = append(out, Access{Own, r.Data})
 	}
+	if r.Run != "" {
+		out = append(out, Access{Own, r.Run})
+	}
+	if r.IdleSlot {
+		out = append(out, Access{Device, path.Dir(table.IdleNode)})
+	}
 	var dirs []string
 	for _, d := range r.Devices {
 		// The folder, not the nodes: they come and go. Their owner and mode say which are the service's.
@@ -116,6 +152,13 @@ func files(r table.Row) []Access {
 	return out
 }
 
+func (s Shown) String() string {
+	if s.Write {
+		return s.Path + " to write"
+	}
+	return s.Path + " to read"
+}
+
 // String is the policy as a person reads it, one thing a line.
 func (p Policy) String() string {
 	var b strings.Builder
@@ -125,7 +168,11 @@ func (p Policy) String() string {
 	line("service", "%s", p.Name)
 	line("exec", "%s", strings.Join(append([]string{p.Binary}, p.Args...), " "))
 	line("user", "%d, group %d, no other groups", p.UID, p.UID)
-	line("caps", "none, bounding set empty, securebits locked, no_new_privs")
+	if len(p.Rights) == 0 {
+		line("caps", "none, bounding set empty, securebits locked, no_new_privs")
+	} else {
+		line("caps", "%s: bounding, permitted, effective, inheritable and ambient set; securebits locked, no_new_privs", strings.Join(p.Rights, " "))
+	}
 	for _, e := range p.Env {
 		line("env", "%s", e)
 	}
@@ -138,9 +185,16 @@ func (p Policy) String() string {
 	for _, f := range p.Files {
 		line("file", "%s %s", f.Right, f.Path)
 	}
-	line("tcp", "none")
+	if p.TCP {
+		line("tcp", "connect only; the packet filter says where to")
+	} else {
+		line("tcp", "none")
+	}
 	for _, s := range p.Sockets {
 		line("socket", "%s", s)
+	}
+	for _, f := range p.Shown {
+		line("run", "%s", f)
 	}
 	var plain, ends []string
 	for _, c := range p.Calls {

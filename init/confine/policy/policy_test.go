@@ -3,6 +3,7 @@ package policy
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -40,16 +41,43 @@ func TestOnlyWhatTheRowGrants(t *testing.T) {
 		for _, f := range p.Files[1:] {
 			require.NotEqual(t, Execute, f.Right, "one file to execute")
 			if f.Right == Own {
-				require.Equal(t, r.Data, f.Path)
+				require.Contains(t, []string{r.Data, r.Run}, f.Path)
 			}
 			if f.Right == Device {
-				require.NotEmpty(t, r.Devices)
+				require.True(t, len(r.Devices) > 0 || r.IdleSlot)
 			}
 			if f.Right == Attr {
 				require.True(t, r.USBGuard)
 			}
 		}
 		require.NotContains(t, p.Sockets, r.Socket(), "nobody calls himself")
-		require.Len(t, p.Sockets, len(tab.Calls(r.Name)))
+		require.Len(t, slices.DeleteFunc(p.Sockets, func(s string) bool { return s == table.InitSocket }), len(tab.Calls(r.Name)))
+		require.ElementsMatch(t, r.Rights, p.Rights)
+		for _, s := range p.Shown {
+			require.True(t, s.Path == r.Run || !s.Write && slices.Contains(r.Read, s.Path), s.Path)
+		}
 	}
+}
+
+// What a row that uses the network, another's folder, the facts, and the idle slot comes to.
+func TestRowsOfTheNetwork(t *testing.T) {
+	tab, err := table.Parse([]byte(`[
+	 {"name":"net","binary":"/svc/net","args":[],"uid":901,"callers":["up"],"run":"/run/net","devices":[],"read":[],"network":true,
+	  "groups":["net"],"rights":["net_raw","net_admin"],"memoryMiB":16,"pids":16,"files":64,"health":false},
+	 {"name":"up","binary":"/svc/up","args":[],"uid":902,"callers":[],"idleSlot":true,"devices":[],
+	  "read":["/run/net","/run/choba/facts.json"],"network":true,"groups":["inet"],"memoryMiB":16,"pids":16,"files":64,"health":false}]`))
+	require.NoError(t, err)
+	net, err := Of(tab, "net")
+	require.NoError(t, err)
+	require.Equal(t, []Shown{{"/run/net", 901, true}}, net.Shown)
+	require.Equal(t, []string{"net_admin", "net_raw"}, net.Rights)
+	require.False(t, net.TCP)
+	up, err := Of(tab, "up")
+	require.NoError(t, err)
+	require.Equal(t, []Shown{{"/run/net", 901, false}, {table.Facts, 0, false}}, up.Shown)
+	require.Equal(t, []string{"/run/choba/net.sock", table.InitSocket}, up.Sockets)
+	require.Contains(t, up.Files, Access{Device, "/dev/choba"})
+	require.True(t, up.TCP)
+	require.Empty(t, up.Rights)
+	require.Contains(t, up.String(), "tcp       connect only")
 }

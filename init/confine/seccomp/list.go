@@ -122,6 +122,14 @@ func groupRules() map[string][]Rule {
 			{Name: "socket", Nr: unix.SYS_SOCKET, Verdict: Allow, When: []Case{{all, unix.AF_NETLINK, "AF_NETLINK"}}},
 			{Name: "bind", Nr: unix.SYS_BIND, Verdict: Allow},
 		},
+		// The shop's network as a client: TCP and UDP over IPv4. Raw sockets take a right that such a row has not.
+		"inet": {{Name: "socket", Nr: unix.SYS_SOCKET, Verdict: Allow, When: []Case{{all, unix.AF_INET, "AF_INET"}}}},
+		// Interfaces, addresses, routes and the packet filter (netlink), and the address client's frames (packet).
+		"net": {
+			{Name: "socket", Nr: unix.SYS_SOCKET, Verdict: Allow, When: []Case{
+				{all, unix.AF_NETLINK, "AF_NETLINK"}, {all, unix.AF_PACKET, "AF_PACKET"}}},
+			{Name: "bind", Nr: unix.SYS_BIND, Verdict: Allow},
+		},
 		// A serial line: its settings, its modem lines, its queues. Not TIOCSTI (typing for another), not TIOCSETD
 		// (another line discipline: much kernel code), not TIOCCONS.
 		"serial": {ioctls(
