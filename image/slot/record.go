@@ -4,12 +4,16 @@
 // The record is a short text in an image/frame pair in the state partition, so
 // that a power cut at any instant leaves the old record or the new one:
 //
-//	choba slots 1
+//	choba slots 2
 //	preferred a
+//	departed b                           (or nothing)
+//	asked recovery                       (or nothing)
 //	slot a good version 12 tries 0 unready 0 manifest <64 hex digits>
-//	slot b refused version 13 tries 0 unready 0 manifest <64 hex digits>
+//	slot b trial version 14 tries 2 unready 0 manifest <64 hex digits>
 //	failed 13 <64 hex digits>            (0 to 8 lines, oldest first)
 //	reason <one line of printable text, or nothing>
+//
+// Version 1 had neither "departed" nor "asked"; it is read, and written as 2.
 //
 // Reading and choosing are here; what a slot really holds is told by the caller,
 // who verified it (image/release). The record is not secret and not signed: a
@@ -99,6 +103,8 @@ type Failure struct {
 type Record struct {
 	A, B      Slot
 	Preferred Name      // the slot to boot among equals; "" = none
+	Departed  Name      // left for, and since then neither ready nor ended on purpose; "" = none
+	Asked     bool      // a person wants recovery at the next boot, not a slot
 	Failed    []Failure // oldest first, at most MaxFailed
 	Reason    string    // why the last change was made, for people
 }
@@ -152,19 +158,32 @@ func Clip(text string) string {
 	return strings.TrimSpace(text)
 }
 
-const firstLine = "choba slots 1"
+// First lines. Version 1 is only read.
+const (
+	firstLine  = "choba slots 2"
+	firstLine1 = "choba slots 1"
+)
+
+const askedWord = "recovery"
 
 // Encode writes the record in its only spelling. It refuses what Parse would refuse.
 func (r Record) Encode() ([]byte, error) {
 	if err := r.check(); err != nil {
 		return nil, fmt.Errorf("writing slot record: %w", err)
 	}
-	return r.text(), nil
+	return r.text(firstLine), nil
 }
 
-func (r Record) text() []byte {
+func (r Record) text(first string) []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s\npreferred %s\n", firstLine, r.Preferred)
+	fmt.Fprintf(&b, "%s\npreferred %s\n", first, r.Preferred)
+	if first != firstLine1 {
+		asked := ""
+		if r.Asked {
+			asked = askedWord
+		}
+		fmt.Fprintf(&b, "departed %s\nasked %s\n", r.Departed, asked)
+	}
 	for _, n := range Names() {
 		s := r.Slot(n)
 		if s.State == "" {
@@ -184,6 +203,9 @@ func (r Record) check() error {
 	if r.Preferred != "" && r.Preferred.Other() == "" {
 		return fmt.Errorf("preferred slot %.20q", r.Preferred)
 	}
+	if s := r.Slot(r.Departed); r.Departed != "" && !s.mayRun() {
+		return fmt.Errorf("departed for slot %.20q in state %q", r.Departed, s.State)
+	}
 	for _, n := range Names() {
 		if err := r.Slot(n).check(); err != nil {
 			return fmt.Errorf("slot %s: %w", n, err)
@@ -197,6 +219,9 @@ func (r Record) check() error {
 	}
 	return nil
 }
+
+// mayRun says whether a release that was booted from the slot can still be running.
+func (s Slot) mayRun() bool { return s.State == Trial || s.State == Good || s.State == Unknown }
 
 func (s Slot) check() error {
 	switch s.State {
@@ -222,11 +247,12 @@ func (s Slot) check() error {
 
 // Parse reads a record's text and refuses every spelling but Encode's.
 func Parse(text []byte) (Record, error) {
+	first, _, _ := strings.Cut(string(text), "\n")
 	r, err := parse(string(text))
 	if err == nil {
 		err = r.check()
 	}
-	if err == nil && !bytes.Equal(r.text(), text) {
+	if err == nil && !bytes.Equal(r.text(first), text) {
 		err = errors.New("not in its canonical spelling")
 	}
 	if err != nil {
@@ -237,11 +263,16 @@ func Parse(text []byte) (Record, error) {
 
 func parse(text string) (r Record, err error) {
 	lines := strings.Split(text, "\n")
-	if len(lines) < 6 || lines[0] != firstLine || lines[len(lines)-1] != "" {
+	if len(lines) < 6 || lines[0] != firstLine && lines[0] != firstLine1 || lines[len(lines)-1] != "" {
 		return r, errors.New("not a slot record")
 	}
 	preferred, _ := strings.CutPrefix(lines[1], "preferred ")
 	r.Preferred = Name(preferred)
+	if lines[0] == firstLine && len(lines) >= 8 {
+		departed, _ := strings.CutPrefix(lines[2], "departed ")
+		r.Departed, r.Asked = Name(departed), lines[3] == "asked "+askedWord
+		lines = lines[2:]
+	}
 	if r.A, err = parseSlot(lines[2]); err != nil {
 		return r, err
 	}
