@@ -29,7 +29,8 @@ type Event struct {
 	Kind    string          `json:"kind"`
 	Content json.RawMessage `json:"content"` // a JSON object
 
-	bare bool // its content was refused and left out
+	bare bool   // its content was refused and left out
+	then func() // called once, when the journal has taken the event or will never take it; nil: nobody waits
 }
 
 const (
@@ -44,6 +45,7 @@ type Queue struct {
 	to      Appender
 	say     func(string)
 	wake    chan struct{}
+	sending sync.Mutex // held by whoever delivers the first event: Run, or Drain beside it
 	mu      sync.Mutex // guards what follows
 	waiting []Event    // oldest first
 	lost    int        // events that did not fit since the last was delivered
@@ -55,7 +57,11 @@ func New(to Appender, say func(string)) *Queue {
 }
 
 // Add queues an event; content is marshalled as JSON. It never blocks.
-func (q *Queue) Add(kind string, content any) {
+func (q *Queue) Add(kind string, content any) { q.AddThen(kind, content, nil) }
+
+// AddThen is Add for an event that is kept elsewhere until the journal has it: then is called, on the queue's own
+// goroutine, when that is so. It is never called for an event that did not fit.
+func (q *Queue) AddThen(kind string, content any, then func()) {
 	text, err := json.Marshal(content)
 	if err != nil {
 		q.say("event " + kind + ": " + err.Error())
@@ -67,7 +73,7 @@ func (q *Queue) Add(kind string, content any) {
 		q.lost++ // the first ones tell the most about what began
 		return
 	}
-	q.waiting = append(q.waiting, Event{Kind: kind, Content: text})
+	q.waiting = append(q.waiting, Event{Kind: kind, Content: text, then: then})
 	select {
 	case q.wake <- struct{}{}:
 	default:
@@ -78,15 +84,15 @@ func (q *Queue) Add(kind string, content any) {
 func (q *Queue) Run(ctx context.Context) {
 	wait := firstWait
 	for ctx.Err() == nil {
-		e, ok := q.first()
-		if !ok {
+		some, ok := q.next(ctx)
+		if !some {
 			select {
 			case <-ctx.Done():
 			case <-q.wake:
 			}
 			continue
 		}
-		if q.deliver(ctx, e) {
+		if ok {
 			wait = firstWait
 			continue
 		}
@@ -101,11 +107,18 @@ func (q *Queue) Run(ctx context.Context) {
 // Drain delivers what waits, until it is all gone or ctx ends.
 func (q *Queue) Drain(ctx context.Context) {
 	for ctx.Err() == nil {
-		e, ok := q.first()
-		if !ok || !q.deliver(ctx, e) {
+		if some, ok := q.next(ctx); !some || !ok {
 			return
 		}
 	}
+}
+
+// next delivers the first event, when there is one.
+func (q *Queue) next(ctx context.Context) (some, ok bool) {
+	q.sending.Lock()
+	defer q.sending.Unlock()
+	e, some := q.first()
+	return some, some && q.deliver(ctx, e)
 }
 
 func (q *Queue) first() (Event, bool) {
@@ -130,12 +143,21 @@ func (q *Queue) deliver(ctx context.Context, e Event) bool {
 	case err != nil:
 		return false
 	}
+	if q.settle(e, err) && e.then != nil {
+		e.then()
+	}
+	return true
+}
+
+// settle takes the first event, e, out of the queue, or leaves its kind alone there when its content was refused; done
+// says which.
+func (q *Queue) settle(e Event, refused error) (done bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if err != nil && !e.bare {
+	if refused != nil && !e.bare {
 		// The journal takes no card numbers. Whoever names a file like one must not be able to hide what he did with it.
-		q.waiting[0] = Event{Kind: e.Kind, Content: json.RawMessage(`{"withheld":"the journal refused the content"}`), bare: true}
-		return true
+		q.waiting[0] = Event{Kind: e.Kind, Content: json.RawMessage(`{"withheld":"the journal refused the content"}`), bare: true, then: e.then}
+		return false
 	}
 	q.waiting = q.waiting[1:]
 	if q.lost > 0 && len(q.waiting) < room {

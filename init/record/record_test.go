@@ -93,6 +93,48 @@ func TestRefusedContentIsWithheldAndThenPassedOver(t *testing.T) {
 	require.Contains(t, strings.Join(said, "\n"), "a card number")
 }
 
+// What is kept elsewhere until the journal has it is let go then, and not before.
+func TestThen(t *testing.T) {
+	no := fmt.Errorf("%w: a card number", ErrRefused)
+	f := &fake{errs: []error{errors.New("down"), nil, no, no}}
+	var done []string
+	q := New(f, func(string) {})
+	then := func(name string) func() {
+		return func() { done = append(done, name+" after "+strings.Join(f.kinds(), " ")) }
+	}
+	q.AddThen("recovery.failed", struct{}{}, then("first"))
+	q.AddThen("sale.closed", struct{}{}, then("refused for good"))
+	q.Drain(t.Context())
+	require.Empty(t, done)
+	q.Drain(t.Context())
+	require.Equal(t, []string{"first after recovery.failed", "refused for good after recovery.failed"}, done)
+	for range room {
+		q.Add("exec.refused", struct{}{})
+	}
+	q.AddThen("boot.lost", struct{}{}, then("no room"))
+	q.Drain(t.Context())
+	require.Len(t, done, 2)
+}
+
+// Two that deliver at once deliver each event once.
+func TestRunBesideDrain(t *testing.T) {
+	f := &fake{}
+	q := New(f, func(string) {})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { q.Run(ctx); close(ended) }()
+	for i := range room / 2 {
+		q.Add(fmt.Sprintf("boot.n%d", i), struct{}{})
+	}
+	q.Drain(ctx)
+	cancel()
+	<-ended
+	require.Len(t, f.kinds(), room/2)
+	for i, k := range f.kinds() {
+		require.Equal(t, fmt.Sprintf("boot.n%d", i), k)
+	}
+}
+
 // serve is the services' own server, which the hand-written request must please.
 func serve(t *testing.T, h http.HandlerFunc) Journal {
 	t.Helper()
