@@ -43,7 +43,7 @@ type Config struct {
 	Width    int       // of the display; 0 means 1280
 	Height   int       // 0 means 800
 	Watchdog bool      // an i6300esb that resets the machine
-	Record   string    // optional: file that gets every write to the disk, in the format of dm-log-writes
+	Record   string    // optional: folder that gets every write to the disk, 1.log of the first power-on, and so on
 	Server   string    // optional: HOST:PORT of a server on this machine that the guest sees as 10.0.2.100:443
 	Console  io.Writer // optional: gets what the guest prints
 	Extra    []string  // further QEMU arguments
@@ -57,6 +57,7 @@ const usbPorts = 4
 type Machine struct {
 	cfg  Config
 	QMP  *qmp.Client
+	ons  int       // how often it was switched on
 	from time.Time // power on
 
 	qemu, tpm *exec.Cmd
@@ -143,8 +144,11 @@ func (m *Machine) diskArgs() []string {
 		return []string{"-blockdev", "driver=qcow2,node-name=disk,file.driver=file,file.filename=" + m.DiskFile()}
 	}
 	return []string{"-blockdev", "driver=qcow2,node-name=recorded,file.driver=file,file.filename=" + m.DiskFile(),
-		"-blockdev", "driver=blklogwrites,node-name=disk,file=recorded,log.driver=file,log-sector-size=512,log.filename=" + m.cfg.Record}
+		"-blockdev", "driver=blklogwrites,node-name=disk,file=recorded,log.driver=file,log-sector-size=512,log.filename=" + m.Recording(m.ons)}
 }
+
+// Recording is the file with the writes of the nth power-on, in the format of dm-log-writes.
+func (m *Machine) Recording(n int) string { return filepath.Join(m.cfg.Record, fmt.Sprintf("%d.log", n)) }
 
 // Start switches the machine on. The monitor answers when it returns; the
 // guest is in its firmware.
@@ -160,6 +164,12 @@ func (m *Machine) Start(ctx context.Context) error {
 		return fmt.Errorf("starting machine: %w", err)
 	}
 	defer log.Close()
+	m.ons++
+	if m.cfg.Record != "" { // QEMU writes a log only into a file that is there
+		if err := os.WriteFile(m.Recording(m.ons), nil, 0o644); err != nil {
+			return fmt.Errorf("starting machine: %w", err)
+		}
+	}
 	m.qemu = exec.Command("qemu-system-x86_64", m.args()...)
 	m.qemu.Stdout, m.qemu.Stderr = log, log
 	m.qemu.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

@@ -1,0 +1,45 @@
+package vm
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/choba-os/choba/image/slot"
+)
+
+// A release that does not work is left by itself, whatever is wrong with it: the register is back on the version
+// before in under a minute of its own time, says why on the console and the screen, and does not try it again
+// (A49, A51).
+func TestTrialFails(t *testing.T) {
+	for _, c := range []struct{ fault, reason string }{
+		{"boot-hang", `watchdog`},
+		{"hang", `watchdog`},
+		{"panic", `did not reach ready`},
+		{"loop", `register`},
+		{"sick", `register`},
+		{"blind", `screen`},
+	} {
+		t.Run(c.fault, func(t *testing.T) {
+			r := sold(t, nil)
+			alter(t, r, func(d *flashed) { d.stage(bundle(t, 2, c.fault)) })
+			on(t, r, `switch to slot b version 2`, `jump .*slot b.*`)
+			from := time.Now()
+			wait(t, r, `switch to slot a version 1`)
+			wait(t, r, `choba-init: ready to sell`)
+			t.Logf("%s: back on version 1 after %.0f s", c.fault, time.Since(from).Seconds())
+			wait(t, r, `screen: painted`)
+			require.Regexp(t, c.reason, r.Text())
+			wait(t, r, committed)
+			keep(t, r, "trial-"+c.fault)
+			r.Cut()
+			alter(t, r, func(d *flashed) {
+				rec := d.record()
+				require.Equal(t, slot.Refused, rec.B.State, "%+v", rec)
+				require.Equal(t, slot.Good, rec.A.State)
+				require.Equal(t, slot.A, rec.Preferred)
+			})
+		})
+	}
+}
