@@ -148,7 +148,9 @@ func (m *Machine) diskArgs() []string {
 }
 
 // Recording is the file with the writes of the nth power-on, in the format of dm-log-writes.
-func (m *Machine) Recording(n int) string { return filepath.Join(m.cfg.Record, fmt.Sprintf("%d.log", n)) }
+func (m *Machine) Recording(n int) string {
+	return filepath.Join(m.cfg.Record, fmt.Sprintf("%d.log", n))
+}
 
 // Start switches the machine on. The monitor answers when it returns; the
 // guest is in its firmware.
