@@ -241,3 +241,43 @@ func TestPairEnds(t *testing.T) {
 	require.Error(t, p.Store(short, []byte("x")))
 	require.Error(t, p.Store(frametest.New(16384), make([]byte, p.Size)), "too long")
 }
+
+// Beside the payload that has to stay: it is there at every cut, whichever copy holds
+// it, and the new one is the newer afterwards.
+func TestPairStoreBeside(t *testing.T) {
+	p := testPair()
+	base := frametest.New(16384)
+	require.NoError(t, p.Store(base, []byte("present")))
+	require.NoError(t, p.Store(base, []byte("future"))) // copy 1 is newer, copy 2 holds "present"
+	for _, keep := range []string{"present", "future"} {
+		for _, reverse := range []bool{false, true} {
+			for cut := range p.Size/512 + 2 {
+				m := base.Clone()
+				m.Reverse, m.Left = reverse, cut
+				if cut > p.Size/512 {
+					m.Left = -1
+				}
+				err := p.StoreBeside(m, []byte(keep), []byte("next"))
+				f, loadErr := p.Load(m)
+				require.NoError(t, loadErr)
+				require.Contains(t, []string{string(f.Payload), string(f.Older)}, keep, "cut %d", cut)
+				if cut > p.Size/512 {
+					require.NoError(t, err)
+					require.Equal(t, "next", string(f.Payload))
+					require.Equal(t, keep, string(f.Older))
+				} else {
+					require.ErrorIs(t, err, frametest.ErrPower)
+				}
+			}
+		}
+	}
+	require.ErrorIs(t, p.StoreBeside(base, []byte("stranger"), []byte("next")), ErrNotThere)
+	require.ErrorIs(t, p.StoreBeside(frametest.New(16384), nil, []byte("next")), ErrUnreadable)
+	base.Data[8192+70] ^= 1 // "present" is damaged: what is left is kept, the damage healed
+	require.ErrorIs(t, p.StoreBeside(base, []byte("present"), []byte("next")), ErrNotThere)
+	require.NoError(t, p.StoreBeside(base, []byte("future"), []byte("future")))
+	f, err := p.Load(base)
+	require.NoError(t, err)
+	require.Equal(t, "future", string(f.Payload))
+	require.Equal(t, "future", string(f.Older))
+}

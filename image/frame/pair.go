@@ -1,6 +1,7 @@
 package frame
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -133,4 +134,28 @@ func (p Pair) write(d Device, i int, generation uint64, payload []byte) error {
 		return fmt.Errorf("flushing copy %d: %w", i+1, err)
 	}
 	return nil
+}
+
+// ErrNotThere means that the payload to be kept is in neither copy.
+var ErrNotThere = errors.New("the payload that has to stay is in neither copy")
+
+// StoreBeside writes the payload as the next generation over the copy that does not
+// hold keep, be that the newer or the older one, and flushes. Whenever the power
+// goes, keep is there. Errors: ErrNotThere.
+func (p Pair) StoreBeside(d Device, keep, payload []byte) error {
+	found, err := p.Load(d)
+	if err != nil {
+		return err
+	}
+	if found.Generation == math.MaxUint64 {
+		return errors.New("storing: generations are used up")
+	}
+	over := 2 - found.Copy // the older or unreadable one
+	if !bytes.Equal(found.Payload, keep) {
+		if found.Older == nil || !bytes.Equal(found.Older, keep) {
+			return fmt.Errorf("storing: %w", ErrNotThere)
+		}
+		over = found.Copy - 1
+	}
+	return p.write(d, over, found.Generation+1, payload)
 }
