@@ -85,7 +85,11 @@ func (t *transport) sense() error {
 	if status != statusGood {
 		return fmt.Errorf("%w: it does not say what failed", ErrProtocol)
 	}
-	return senseError(b[:n])
+	err = senseError(b[:n])
+	if t.fixed && errors.Is(err, errAttention) && b[12] == codeChanged {
+		return fmt.Errorf("%w: another medium is in it: %w", ErrGone, err)
+	}
+	return err
 }
 
 // senseError puts a sense answer of the fixed form into an error.

@@ -89,7 +89,7 @@ func (s *Stick) start(wait func(time.Duration)) error {
 	if block < 512 || block > 4096 || block&(block-1) != 0 || blocks == 0 || blocks > maxBlocks {
 		return fmt.Errorf("%w: %d blocks of %d bytes", ErrKind, blocks, block)
 	}
-	s.blocks, s.block = int64(blocks), int64(block)
+	s.blocks, s.block, s.t.fixed = int64(blocks), int64(block), true
 	return nil
 }
 

@@ -28,8 +28,9 @@ const (
 
 // transport sends one command at a time.
 type transport struct {
-	bus Bus
-	tag uint32
+	bus   Bus
+	tag   uint32
+	fixed bool // the size was read: another medium is another stick
 }
 
 // errBroken is an exchange that went wrong; the transport was reset, the command may be sent again.
@@ -60,7 +61,7 @@ func (t *transport) try(cdb, data []byte, in bool, within time.Duration) (int, b
 	binary.LittleEndian.PutUint32(cbw, cbwSignature)
 	binary.LittleEndian.PutUint32(cbw[4:], t.tag)
 	binary.LittleEndian.PutUint32(cbw[8:], uint32(len(data)))
-	if in {
+	if in && len(data) > 0 {
 		cbw[12] = 0x80
 	}
 	cbw[14] = byte(len(cdb))

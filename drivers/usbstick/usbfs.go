@@ -119,7 +119,9 @@ func (d *device) Out(data []byte, within time.Duration) (int, error) {
 }
 
 // In is Bus's.
-func (d *device) In(buf []byte, within time.Duration) (int, error) { return d.bulk(d.i.In, buf, within) }
+func (d *device) In(buf []byte, within time.Duration) (int, error) {
+	return d.bulk(d.i.In, buf, within)
+}
 
 // Clear is Bus's.
 func (d *device) Clear(in bool) error {

@@ -1,7 +1,7 @@
 // Package nodes gives device nodes to the services whose rows name them, as they appear.
 //
 // The kernel makes a node as root's alone; a node that a row names becomes its user's alone (mode 0600), and the
-// `authorized` files of USB devices become those of the row with usbGuard. It is not a device policy: nothing is decided
+// `authorized` files and own nodes of USB devices become those of the row with usbGuard. It is not a device policy: nothing is decided
 // about devices here (the ports service does that), and nothing else is ever touched.
 //
 // The rule that keeps it small: a pure matching of paths with rows, and one loop that applies it.
@@ -53,6 +53,9 @@ type Change struct {
 const (
 	nodeMode       = 0o600
 	authorizedMode = 0o600
+
+	// usbNodes holds the own nodes of USB devices, a folder for each bus. They are the guard's, who hands out a stick's.
+	usbNodes = "/dev/bus/usb/"
 )
 
 // For gives the changes that an event asks for.
@@ -61,6 +64,9 @@ func For(t table.T, e Event) []Change {
 		return nil
 	}
 	var out []Change
+	if uid, ok := guard(t); ok && e.Subsystem == "usb" && strings.HasPrefix("/dev/"+e.Name, usbNodes) {
+		out = append(out, Change{"/dev/" + e.Name, uid, nodeMode})
+	}
 	if e.Name != "" {
 		if uid, ok := Owner(t, "/dev/"+e.Name); ok {
 			out = append(out, Change{"/dev/" + e.Name, uid, nodeMode})
@@ -107,6 +113,35 @@ func Folders(t table.T) error {
 	return nil
 }
 
+// Idle makes node, in a folder of its own, for the partition that the kernel shows at device, and gives it to the row
+// with idleSlot. The kernel's own node stays root's, so that whoever writes the idle slot needs no right to the folder
+// in which all disks lie. Without such a row nothing is made.
+func Idle(t table.T, device, node string) error {
+	for _, r := range t.Rows() {
+		if r.IdleSlot {
+			return makeNode(device, node, r.UID)
+		}
+	}
+	return nil
+}
+
+func makeNode(device, node string, uid uint32) error {
+	var st unix.Stat_t
+	if err := unix.Stat(device, &st); err != nil {
+		return fmt.Errorf("giving the idle slot away: %s: %w", device, err)
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFBLK {
+		return fmt.Errorf("giving the idle slot away: %s is no block device", device)
+	}
+	if err := os.MkdirAll(path.Dir(node), 0o755); err != nil {
+		return fmt.Errorf("giving the idle slot away: %w", err)
+	}
+	if err := unix.Mknod(node, unix.S_IFBLK|nodeMode, int(st.Rdev)); err != nil {
+		return fmt.Errorf("giving the idle slot away: making %s: %w", node, err)
+	}
+	return give(Change{node, uid, nodeMode})
+}
+
 // Scan gives away what is there already.
 func (w *Watcher) Scan() error {
 	var changes []Change
@@ -128,6 +163,13 @@ func (w *Watcher) Scan() error {
 		}
 		for _, f := range found {
 			changes = append(changes, Change{f, uid, authorizedMode})
+		}
+		nodes, err := filepath.Glob(usbNodes + "*/*")
+		if err != nil {
+			return fmt.Errorf("looking for USB devices: %w", err)
+		}
+		for _, f := range nodes {
+			changes = append(changes, Change{f, uid, nodeMode})
 		}
 	}
 	w.apply(changes)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/choba-os/choba/services/table"
 )
@@ -49,7 +50,7 @@ func TestEvents(t *testing.T) {
 		{message("add@"+usb+"/1-1:1.0/ttyUSB0/tty/ttyUSB0", "ACTION=add", "SUBSYSTEM=tty", "DEVNAME=ttyUSB0", "MAJOR=188"),
 			[]Change{{"/dev/ttyUSB0", 902, 0o600}}},
 		{message("add@"+usb, "ACTION=add", "SUBSYSTEM=usb", "DEVTYPE=usb_device", "DEVNAME=bus/usb/001/002"),
-			[]Change{{"/sys" + usb + "/authorized", 902, 0o600}}},
+			[]Change{{"/dev/bus/usb/001/002", 902, 0o600}, {"/sys" + usb + "/authorized", 902, 0o600}}},
 		{message("add@/devices/pci0000:00/0000:00:02.0/drm/card0", "SUBSYSTEM=drm", "DEVNAME=dri/card0"),
 			[]Change{{"/dev/dri/card0", 906, 0o600}}},
 		{message("remove@"+usb, "SUBSYSTEM=usb"), nil},
@@ -78,6 +79,32 @@ func TestGiveOnlyDevices(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, nil, 0o644))
 	require.ErrorContains(t, give(Change{file, 902, 0o600}), "no device")
 	require.ErrorIs(t, give(Change{file + "x", 902, 0o600}), os.ErrNotExist)
+}
+
+// The idle slot's writer gets a node of that partition and of nothing else.
+func TestIdle(t *testing.T) {
+	none := one(t, "/dev/no-such-device*")
+	require.NoError(t, Idle(none, "/no/such", "/no/such"), "nobody to give it to")
+	text, err := json.Marshal([]table.Row{{Name: "x", Binary: "/svc/x", UID: 999, IdleSlot: true, MemoryMiB: 8, PIDs: 8, Files: 16}})
+	require.NoError(t, err)
+	tab, err := table.Parse(text)
+	require.NoError(t, err)
+	file := t.TempDir() + "/disk"
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	require.ErrorContains(t, Idle(tab, file, t.TempDir()+"/choba/idle"), "no block device")
+	require.ErrorIs(t, Idle(tab, file+"x", t.TempDir()+"/choba/idle"), os.ErrNotExist)
+
+	const loop = 7 << 8 // no such disk need be there to make a node for it
+	if err := unix.Mknod(file+"b", unix.S_IFBLK|0o600, loop); err != nil {
+		t.Skip("no right to make nodes: ", err)
+	}
+	node := t.TempDir() + "/choba/idle"
+	require.NoError(t, Idle(tab, file+"b", node))
+	var st unix.Stat_t
+	require.NoError(t, unix.Stat(node, &st))
+	require.EqualValues(t, 999, st.Uid)
+	require.EqualValues(t, loop, st.Rdev)
+	require.EqualValues(t, unix.S_IFBLK|0o600, st.Mode)
 }
 
 func TestWatchAndScan(t *testing.T) {

@@ -43,7 +43,7 @@ type Row struct {
 
 	Data     string   `json:"data,omitempty"`     // own folder under /data, or none
 	Devices  []string `json:"devices"`            // patterns of device nodes that become the row's own
-	USBGuard bool     `json:"usbGuard,omitempty"` // owns the `authorized` files of USB devices
+	USBGuard bool     `json:"usbGuard,omitempty"` // owns the `authorized` files and own nodes of USB devices
 	IdleSlot bool     `json:"idleSlot,omitempty"` // owns the device node of the slot that is not running
 	Run      string   `json:"run,omitempty"`      // own folder /run/NAME, or none; others see it whose Read names it
 	Read     []string `json:"read"`               // files and folders it may read besides its binary

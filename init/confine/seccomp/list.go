@@ -142,6 +142,14 @@ func groupRules() map[string][]Rule {
 			Case{all, unix.TIOCMBIS, "TIOCMBIS"}, Case{all, unix.TIOCMBIC, "TIOCMBIC"}, Case{all, unix.TIOCINQ, "FIONREAD"},
 			Case{all, unix.TIOCOUTQ, "TIOCOUTQ"}, Case{all, unix.TIOCGICOUNT, "TIOCGICOUNT"},
 			Case{all, 0x060b, "LPGETSTATUS"})}, // the state of a printer that is a usblp device
+		// A USB device's own node: transfers, and the claim that a kernel driver would have. Not another configuration,
+		// not the detaching of drivers, not URBs that outlive the call.
+		"usbfs": {ioctls(
+			Case{all, 0xc0185500, "USBDEVFS_CONTROL"}, Case{all, 0xc0185502, "USBDEVFS_BULK"},
+			Case{all, 0x8004550f, "USBDEVFS_CLAIMINTERFACE"}, Case{all, 0x80045510, "USBDEVFS_RELEASEINTERFACE"},
+			Case{all, 0x80045515, "USBDEVFS_CLEAR_HALT"}, Case{all, 0x5514, "USBDEVFS_RESET"})},
+		// What such a node is reduced to before it is handed out.
+		"usbguard": {ioctls(Case{all, 0x4004551e, "USBDEVFS_DROP_PRIVILEGES"})},
 		// Child programs. No row of the product has it; a test image's may, to show that IPE still refuses.
 		"exec": {
 			{Name: "clone", Nr: unix.SYS_CLONE, Verdict: Allow, When: []Case{{newNamespaces, 0, "processes"}}},

@@ -17,6 +17,9 @@ const (
 	RolePrinter  = "printer"
 	RoleTouch    = "touch"
 	RoleKeyboard = "keyboard"
+	// RoleStick is a USB memory stick of any make. It is switched on only while
+	// somebody waits for it or has it.
+	RoleStick = "stick"
 	// RoleHub is a hub that the policy lets in. Nobody can claim it.
 	RoleHub = "hub"
 )
@@ -28,6 +31,9 @@ const (
 	// KindBytes is one end of a socket pair; the guard pumps the other end to
 	// the line. It has no modem lines and no ioctls.
 	KindBytes = "bytes"
+	// KindUSBFS is the device's own usbfs node, reduced to its first interface:
+	// its holder can send that device, and no other, whatever it likes.
+	KindUSBFS = "usbfs"
 )
 
 // The states of a device on the list.
@@ -50,7 +56,7 @@ type Handed struct {
 	Role string `json:"role"`
 	// Device names the unit for people and the journal: "0403:6001 1-3".
 	Device string `json:"device"`
-	// Kind is KindEvdev or KindBytes.
+	// Kind is KindEvdev, KindBytes or KindUSBFS.
 	Kind string `json:"kind"`
 	// File is the caller's to close. Closing it alone does not release the
 	// claim: call Release, which closes both.

@@ -53,16 +53,36 @@ func (c *Claim) Release() {
 	c.end()
 	c.g.mu.Lock()
 	defer c.g.mu.Unlock()
-	if c.d.claim == c {
-		c.d.claim = nil
-		if c.d.state == api.StateClaimed {
-			c.g.set(c.d, api.StateReady)
-		}
+	if c.d.claim != c {
+		return
+	}
+	c.d.claim = nil
+	switch {
+	case c.d.state != api.StateClaimed:
+	case c.Kind == api.KindUSBFS:
+		// A usbfs file that was handed out cannot be taken back; switched off, the
+		// device answers no file. The next claim switches it on anew.
+		c.d.begun = c.g.now()
+		c.g.keepOff(c.d)
+		c.g.set(c.d, api.StateAllowed)
+		c.g.hurry()
+	default:
+		c.g.set(c.d, api.StateReady)
+	}
+}
+
+// hurry asks for a look without waiting for the next.
+func (g *Guard) hurry() {
+	select {
+	case g.lookNow <- struct{}{}:
+	default:
 	}
 }
 
 // Claim waits for a device with the role that nobody has, and opens it.
 func (g *Guard) Claim(ctx context.Context, role string) (*Claim, error) {
+	g.wait(role, 1)
+	defer g.wait(role, -1)
 	for {
 		g.mu.Lock()
 		c := g.take(role)
@@ -77,6 +97,15 @@ func (g *Guard) Claim(ctx context.Context, role string) (*Claim, error) {
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// wait counts who waits for a role; the first and the last one change which
+// devices may be on.
+func (g *Guard) wait(role string, n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.waiting[role] += n
+	g.hurry()
 }
 
 // take opens the first free device with the role, or returns nil. Call with mu
@@ -94,10 +123,7 @@ func (g *Guard) take(role string) *Claim {
 			return g.give(d, o)
 		case g.tooEarly(d, err):
 			d.state = api.StateAllowed // back one step, and look again
-			select {
-			case g.lookNow <- struct{}{}:
-			default:
-			}
+			g.hurry()
 		default:
 			g.fail(d, "it could not be opened: "+reasonOf(err))
 		}
@@ -137,12 +163,23 @@ func (g *Guard) give(d *device, o Opened) *Claim {
 	return c
 }
 
+// nodes are all that the device has; for usbfs its own.
+func (g *Guard) nodes(d *device) ([]usb.Node, error) {
+	if d.row.Kind != api.KindUSBFS {
+		return g.tree.Nodes(d.place.Path)
+	}
+	n, err := g.tree.Own(d.place.Path)
+	return []usb.Node{n}, err
+}
+
 // wanted picks the nodes that the row's kind can use.
 func wanted(r policy.Row, nodes []usb.Node) []usb.Node {
 	var out []usb.Node
 	for _, n := range nodes {
 		var fits bool
 		switch r.Kind {
+		case api.KindUSBFS:
+			fits = strings.HasPrefix(n.Name, "bus/usb/")
 		case api.KindEvdev:
 			fits = strings.HasPrefix(n.Name, "input/event")
 		case api.KindBytes:

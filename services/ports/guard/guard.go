@@ -58,7 +58,8 @@ type Guard struct {
 	order   []string               // places in the order of their coming
 	comings map[string][]time.Time // by place, the last ones
 	changed chan struct{}          // closed and replaced at every change
-	lookNow chan struct{}          // a claim found a node that is not ours yet
+	lookNow chan struct{}          // a claim found a node that is not ours yet, or wants a device that is off
+	waiting map[string]int         // claims that wait, by role
 }
 
 // device is one device at one place.
@@ -83,7 +84,7 @@ func New(tree usb.Tree, p policy.Policy, o Opener, note func(Note), now func() t
 	return &Guard{
 		tree: tree, policy: p, opener: o, note: note, now: now, log: log,
 		devices: map[string]*device{}, comings: map[string][]time.Time{},
-		changed: make(chan struct{}), lookNow: make(chan struct{}, 1),
+		changed: make(chan struct{}), lookNow: make(chan struct{}, 1), waiting: map[string]int{},
 	}
 }
 
@@ -189,22 +190,38 @@ func (g *Guard) advance(d *device) (soon bool) {
 		}
 		d.why, d.begun, d.denied = "", g.now(), time.Time{}
 		g.set(d, api.StateAllowed)
-		return g.switchOn(d)
-	case api.StateAllowed:
+		return g.advance(d)
+	case api.StateAllowed, api.StateReady:
+		if !g.idle(d) {
+			break
+		}
+		if d.state == api.StateReady {
+			g.set(d, api.StateAllowed)
+		}
+		d.begun = g.now()
+		return g.keepOff(d)
+	}
+	if d.state == api.StateAllowed {
 		return g.switchOn(d)
 	}
 	return false
 }
 
-// keepOff makes sure that a refused device is off: it may have been on when the
-// guard started.
+// idle tells whether a device is of the kind that is on only while somebody
+// wants it, and nobody does. Call with mu held.
+func (g *Guard) idle(d *device) bool {
+	return d.row.Kind == api.KindUSBFS && d.claim == nil && g.waiting[d.row.Role] == 0
+}
+
+// keepOff makes sure that a device is off: it may have been on when the guard
+// started.
 func (g *Guard) keepOff(d *device) (soon bool) {
 	on, err := g.tree.Authorized(d.place.Path)
 	if err != nil || !on {
 		return false
 	}
 	if err := g.tree.Authorize(d.place.Path, false); err != nil {
-		g.log.WithFields(d.fields()).WithError(err).Error("a refused device could not be switched off")
+		g.log.WithFields(d.fields()).WithError(err).Error("a device could not be switched off")
 		return g.now().Sub(d.begun) < patience
 	}
 	return false
@@ -227,7 +244,7 @@ func (g *Guard) switchOn(d *device) (soon bool) {
 		g.set(d, api.StateReady)
 		return false
 	}
-	nodes, err := g.tree.Nodes(d.place.Path)
+	nodes, err := g.nodes(d)
 	if err == nil {
 		if d.nodes = wanted(d.row, nodes); len(d.nodes) > 0 {
 			g.set(d, api.StateReady)
@@ -315,6 +332,10 @@ func (g *Guard) shut() {
 	for _, d := range g.devices {
 		if d.claim != nil {
 			d.claim.end()
+			d.claim = nil
+		}
+		if d.row.Kind == api.KindUSBFS {
+			g.keepOff(d)
 		}
 	}
 }

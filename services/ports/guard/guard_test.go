@@ -92,6 +92,13 @@ func stick() usbtest.Device {
 	return usbtest.Device{Vendor: 0x1209, Product: 0xbad2, Serial: "S-666", Maker: "Stranger", Name: "USB stick", Interfaces: []string{"08/06/50"}}
 }
 
+// stranger is a thing that no row allows.
+func stranger() usbtest.Device {
+	d := stick()
+	d.Interfaces = []string{"ff/00/00"}
+	return d
+}
+
 func (h *house) scannerNode(path string) {
 	h.Node(path, path+":1.0/0003:1209:C0B1.0001/input/input5/event3", "input/event3", "/dev/null", 1, 3)
 }
@@ -126,7 +133,7 @@ func TestA25HotPlug(t *testing.T) {
 // A41, A63: what is not on the list is never switched on, and is recorded.
 func TestA63StrangersStayOff(t *testing.T) {
 	h := open(t)
-	h.Plug("1-2", stick())
+	h.Plug("1-2", stranger())
 	h.Plug("1-5", usbtest.Device{Vendor: 0x1209, Product: 0xc0b1, Descriptors: []byte{1, 2, 3}})
 	h.look()
 	for _, d := range h.g.Devices() {
@@ -146,7 +153,7 @@ func TestA63StrangersStayOff(t *testing.T) {
 // The guard starts again while things are plugged in and on.
 func TestStrangerThatWasOnIsSwitchedOff(t *testing.T) {
 	h := open(t)
-	d := stick()
+	d := stranger()
 	d.On = true
 	h.Plug("1-2", d)
 	s := scanner()

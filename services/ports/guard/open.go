@@ -31,8 +31,11 @@ func (f Files) Open(row policy.Row, nodes []usb.Node) (Opened, error) {
 	if err := same(name, nodes[0]); err != nil {
 		return Opened{}, err
 	}
-	if row.Kind == api.KindEvdev {
+	switch row.Kind {
+	case api.KindEvdev:
 		return evdev(name)
+	case api.KindUSBFS:
+		return usbfs(name)
 	}
 	pipe, err := line(name, row.Line)
 	if err != nil {
@@ -83,6 +86,30 @@ func revoke(f *os.File) {
 	}
 	// The device may be gone already: there is nothing to take away then.
 	_ = raw.Control(func(fd uintptr) { _ = unix.IoctlSetInt(int(fd), eviocrevoke, 0) })
+}
+
+// dropPrivileges is USBDEVFS_DROP_PRIVILEGES: from then on this open file can
+// claim no interface but those in a mask, change no configuration and detach no
+// driver.
+const dropPrivileges = 0x4004551e
+
+// usbfs opens a device's own node for a claimant that speaks to its first
+// interface.
+func usbfs(name string) (Opened, error) {
+	f, err := os.OpenFile(name, os.O_RDWR|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return Opened{}, err
+	}
+	raw, err := f.SyscallConn()
+	if err == nil {
+		var ioctl error
+		err = raw.Control(func(fd uintptr) { ioctl = unix.IoctlSetPointerInt(int(fd), dropPrivileges, 1<<0) })
+		err = errors.Join(err, ioctl)
+	}
+	if err != nil {
+		return Opened{}, errors.Join(fmt.Errorf("reducing %s: %w", name, err), f.Close())
+	}
+	return Opened{File: f, Close: func() { _ = f.Close() }}, nil
 }
 
 // Pump puts a socket pair in front of a line, so that a claimant gets bytes and

@@ -23,6 +23,17 @@ const Format = "choba ports 1"
 // BusUSB is the only bus so far.
 const BusUSB = "usb"
 
+// Any stands for every vendor and every product. Only a stick may have it: what
+// it can do to the register does not depend on who made it.
+const Any = "any"
+
+// What a stick's interfaces are: all of them storage, one of them SCSI in the
+// bulk-only transport.
+const (
+	storageClass = "08/"
+	bulkOnly     = "08/06/50"
+)
+
 // Policy is a whole file.
 type Policy struct {
 	Format  string `json:"format"`
@@ -33,7 +44,8 @@ type Policy struct {
 type Row struct {
 	Role string `json:"role"`
 	Bus  string `json:"bus"`
-	// Vendor and Product are four lower-case hexadecimal digits.
+	// Vendor and Product are four lower-case hexadecimal digits, or both Any for
+	// a stick.
 	Vendor  string `json:"vendor"`
 	Product string `json:"product"`
 	// Interfaces are "class/subclass/protocol", two hexadecimal digits each: all
@@ -45,7 +57,8 @@ type Row struct {
 	Maker  string `json:"maker,omitempty"`
 	Name   string `json:"name,omitempty"`
 	Hash   string `json:"hash,omitempty"`
-	// Kind is api.KindEvdev or api.KindBytes; empty for a hub.
+	// Kind is api.KindEvdev, api.KindBytes or, for a stick and nothing else,
+	// api.KindUSBFS; empty for a hub.
 	Kind string `json:"kind,omitempty"`
 	// Line is how a serial line is set; only with api.KindBytes.
 	Line *port.Line `json:"line,omitempty"`
@@ -93,7 +106,9 @@ func (r Row) check() error {
 	switch {
 	case r.Bus != BusUSB:
 		return fmt.Errorf("bus %q is not known", r.Bus)
-	case !digits(r.Vendor, 4) || !digits(r.Product, 4):
+	case r.any() && r.Role != api.RoleStick:
+		return fmt.Errorf("any vendor and product: that is for a %s only", api.RoleStick)
+	case !r.any() && (!digits(r.Vendor, 4) || !digits(r.Product, 4)):
 		return fmt.Errorf("%q:%q are not two numbers of four lower-case hexadecimal digits", r.Vendor, r.Product)
 	case r.Hash != "" && !digits(r.Hash, 64):
 		return fmt.Errorf("hash %q is not 64 lower-case hexadecimal digits", r.Hash)
@@ -110,6 +125,22 @@ func (r Row) check() error {
 	return r.checkUse()
 }
 
+// any tells whether the row is for devices of every vendor and product.
+func (r Row) any() bool { return r.Vendor == Any && r.Product == Any }
+
+// checkStick looks at a stick's row.
+func (r Row) checkStick() error {
+	for _, f := range r.Interfaces {
+		if !strings.HasPrefix(f, storageClass) {
+			return fmt.Errorf("a stick with an interface %s is more than a stick", f)
+		}
+	}
+	if !slices.Contains(r.Interfaces, bulkOnly) || r.Kind != api.KindUSBFS || r.Line != nil {
+		return fmt.Errorf("a stick has an interface %s, kind %s and no line", bulkOnly, api.KindUSBFS)
+	}
+	return nil
+}
+
 // checkUse looks at what the device is for.
 func (r Row) checkUse() error {
 	hub := r.Interfaces[0][:2] == "09"
@@ -119,6 +150,8 @@ func (r Row) checkUse() error {
 			return fmt.Errorf("a hub has hub interfaces, no kind and no line")
 		}
 		return nil
+	case api.RoleStick:
+		return r.checkStick()
 	case api.RoleScanner, api.RolePrinter, api.RoleTouch, api.RoleKeyboard:
 	default:
 		return fmt.Errorf("role %q is not known", r.Role)
@@ -165,7 +198,8 @@ func (p Policy) Decide(d Device) Verdict {
 // judge tells why the row does not allow the device, and how much did match; an
 // empty reason allows it.
 func (r Row) judge(d Device) (near int, why string) {
-	if d.Vendor != r.Vendor || d.Product != r.Product {
+	storage := slices.ContainsFunc(d.Interfaces, func(f string) bool { return strings.HasPrefix(f, storageClass) })
+	if r.any() && !storage || !r.any() && (d.Vendor != r.Vendor || d.Product != r.Product) {
 		return -1, "this kind of device is not on the list"
 	}
 	for i, c := range []struct{ what, want, got string }{

@@ -29,6 +29,8 @@ func claimant(role string) string {
 		return "printer"
 	case api.RoleTouch, api.RoleKeyboard:
 		return "screen"
+	case api.RoleStick:
+		return "stick"
 	}
 	return ""
 }

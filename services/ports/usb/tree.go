@@ -171,9 +171,10 @@ func (t Tree) Authorize(path string, on bool) error {
 	return nil
 }
 
-// Node is a device node of an interface.
+// Node is a device node of an interface, or of a device.
 type Node struct {
-	// Name is the node below /dev: "input/event3", "ttyUSB0", "usb/lp0".
+	// Name is the node below /dev: "input/event3", "ttyUSB0", "usb/lp0",
+	// "bus/usb/001/002".
 	Name         string
 	Major, Minor uint32
 }
@@ -210,6 +211,15 @@ func (t Tree) Nodes(path string) ([]Node, error) {
 		return strings.Compare(fmt.Sprintf("%8d %s", len(a.Name), a.Name), fmt.Sprintf("%8d %s", len(b.Name), b.Name))
 	})
 	return out, err
+}
+
+// Own is the device's own node, through which all of it can be reached.
+func (t Tree) Own(path string) (Node, error) {
+	n, ok := node(t.dir(path))
+	if !ok {
+		return Node{}, fmt.Errorf("finding the node of USB device %s: %w", path, fs.ErrNotExist)
+	}
+	return n, nil
 }
 
 // node reads the node of a folder that has one.
