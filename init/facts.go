@@ -2,12 +2,15 @@ package main
 
 import (
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/choba-os/choba/image/slot"
 	"github.com/choba-os/choba/keys/seal"
+	bootapi "github.com/choba-os/choba/services/boot/api"
 )
 
 // facts is what recovery says about this boot. None of it is believed for anything that protects data: the TPM holds
@@ -18,7 +21,15 @@ type facts struct {
 	version  uint64 // of the release
 	approval []byte // the vendor's signature over this release's PCR 13
 	notes    string // what recovery had to note
+	jumped   bool   // this kernel came out of the slot, through kexec
+	// events are the digests of the firmware's log for PCR 4, in order; empty without a log.
+	events []seal.Digest
+	// open are the protections that this register lacks and sells without, because its trust list says so.
+	open []string
 }
+
+// maxEvents bounds the firmware's log of PCR 4: boot options that were tried, and the one that started.
+const maxEvents = 64
 
 // parseFacts reads the environment that recovery gave.
 func parseFacts(environ []string) (facts, error) {
@@ -45,12 +56,53 @@ func parseFacts(environ []string) (facts, error) {
 	if len(f.approval) != seal.SignatureSize {
 		return facts{}, fmt.Errorf("CHOBA_POLICY_SIG has %d bytes, want %d", len(f.approval), seal.SignatureSize)
 	}
-	return f, nil
+	return f, f.parseBoot(env)
 }
+
+// parseBoot reads how the kernel was started. An absent variable is an older recovery's, which did not jump.
+func (f *facts) parseBoot(env map[string]string) error {
+	switch env["CHOBA_JUMPED"] {
+	case "", "0":
+	case "1":
+		f.jumped = true
+	default:
+		return fmt.Errorf("CHOBA_JUMPED is %.20q, want 0 or 1", env["CHOBA_JUMPED"])
+	}
+	for _, text := range list(env["CHOBA_PCR4_EVENTS"]) {
+		raw, err := hex.DecodeString(text)
+		if err != nil || len(raw) != len(seal.Digest{}) || len(f.events) == maxEvents {
+			return fmt.Errorf("CHOBA_PCR4_EVENTS: want at most %d digests of 64 hex digits", maxEvents)
+		}
+		f.events = append(f.events, seal.Digest(raw))
+	}
+	for _, word := range list(env["CHOBA_OPEN"]) {
+		if word != bootapi.NoTPM && word != bootapi.NoSecureBoot || slices.Contains(f.open, word) {
+			return fmt.Errorf("CHOBA_OPEN is %.60q", env["CHOBA_OPEN"])
+		}
+		f.open = append(f.open, word)
+	}
+	return nil
+}
+
+func list(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, ",")
+}
+
+// without says whether the register lacks this protection and may sell nevertheless.
+func (f facts) without(what string) bool { return slices.Contains(f.open, what) }
 
 // String is the facts as one line for the console.
 func (f facts) String() string {
 	s := fmt.Sprintf("slot %s version %d root %s…", f.slot, f.version, f.rootHash[:min(12, len(f.rootHash))])
+	if f.jumped {
+		s += "; its own kernel"
+	}
+	if len(f.open) > 0 {
+		s += "; INSECURE: " + strings.Join(f.open, ", ")
+	}
 	if f.notes != "" {
 		s += "; recovery notes: " + f.notes
 	}

@@ -61,9 +61,35 @@ func TestFacts(t *testing.T) {
 	}
 }
 
+// What an older recovery does not say is not the case; what is said wrong is refused.
+func TestFactsOfTheStart(t *testing.T) {
+	f, err := parseFacts(environ())
+	require.NoError(t, err)
+	require.False(t, f.jumped)
+	require.Empty(t, f.open)
+	require.Empty(t, f.events)
+
+	digest := strings.Repeat("0f", 32)
+	f, err = parseFacts(append(environ(), "CHOBA_JUMPED=1", "CHOBA_PCR4_EVENTS="+digest+","+digest, "CHOBA_OPEN=no-tpm,no-secure-boot"))
+	require.NoError(t, err)
+	require.True(t, f.jumped && f.without("no-tpm") && f.without("no-secure-boot"))
+	require.Len(t, f.events, 2)
+	require.Equal(t, digest, f.events[1].String())
+	require.Contains(t, f.String(), "its own kernel; INSECURE: no-tpm, no-secure-boot")
+
+	for _, bad := range []string{
+		"CHOBA_JUMPED=yes", "CHOBA_PCR4_EVENTS=0f", "CHOBA_PCR4_EVENTS=" + digest + ",", "CHOBA_PCR4_EVENTS=" + strings.Repeat("zz", 32),
+		"CHOBA_OPEN=no-lock", "CHOBA_OPEN=no-tpm,no-tpm", "CHOBA_PCR4_EVENTS=" + strings.TrimSuffix(strings.Repeat(digest+",", maxEvents+1), ","),
+	} {
+		_, err := parseFacts(append(environ(), bad))
+		require.Error(t, err, bad)
+	}
+}
+
 func FuzzFacts(f *testing.F) {
 	f.Add(strings.Join(environ(), "\n"))
 	f.Add("CHOBA_SLOT=a")
+	f.Add(strings.Join(append(environ(), "CHOBA_JUMPED=1", "CHOBA_PCR4_EVENTS="+strings.Repeat("0f", 32), "CHOBA_OPEN=no-tpm"), "\n"))
 	f.Fuzz(func(t *testing.T, text string) {
 		got, err := parseFacts(strings.Split(text, "\n"))
 		if err == nil {

@@ -28,30 +28,62 @@ type Boot struct {
 	Version uint64
 }
 
-// Evidence is what stands in the history for something that init itself saw.
-const Evidence = "init"
-
 // OnTrial says whether the record has the running slot on trial. A record that cannot be read has nothing on trial.
 func OnTrial(rec slot.Record, n slot.Name) bool { return rec.Slot(n).State == slot.Trial }
 
-// Refuse refuses the running release, which is on trial, and keeps the reason. The history comes second: without the
-// refusal the register would come back to the same release.
-func Refuse(d frame.Device, b Boot, reason string, at time.Time) error {
-	rec, _, err := slot.Load(d)
-	if err != nil {
-		return errors.Join(err, Keep(d, b, reason, at))
-	}
-	rec, err = slot.Refuse(rec, b.Slot, fmt.Sprintf("version %d in slot %s: %s", b.Version, b.Slot, reason))
-	if err == nil {
-		err = slot.Store(d, rec)
-	}
-	return errors.Join(err, Keep(d, b, reason, at))
+// Fail writes down that the running release did not become ready, and why: on trial it is refused for good, otherwise
+// the boot counts against its slot with all its weight. The history comes second: without the slot record's word the
+// register would come back to the same release.
+func Fail(d frame.Device, b Boot, reason string, at time.Time) error {
+	return errors.Join(failed(d, b, reason), Keep(d, b, reason, at))
 }
 
-// Keep writes the reason why the running release did not become ready into the history.
+func failed(d frame.Device, b Boot, reason string) error {
+	rec, _, err := slot.Load(d)
+	if err != nil {
+		return err
+	}
+	why := fmt.Sprintf("version %d in slot %s: %s", b.Version, b.Slot, reason)
+	if OnTrial(rec, b.Slot) {
+		rec, err = slot.Refuse(rec, b.Slot, why)
+	} else {
+		rec, err = slot.Fail(rec, b.Slot, slot.Health, why)
+	}
+	if err != nil {
+		return err
+	}
+	return slot.Store(d, rec)
+}
+
+// Keep writes the reason why the running release did not become ready into the history, and nothing else.
 func Keep(d frame.Device, b Boot, reason string, at time.Time) error {
 	return history.Append(d, history.Entry{Kind: history.Failed, Wall: at, Text: history.Text(
-		"slot", string(b.Slot), "version", strconv.FormatUint(b.Version, 10), "reason", reason, "evidence", Evidence)})
+		"slot", string(b.Slot), "version", strconv.FormatUint(b.Version, 10), "reason", reason, "evidence", string(slot.Health))})
+}
+
+// End writes down that a boot ends on purpose before it is ready: a watchdog that fires from then on says nothing
+// against the release.
+func End(d frame.Device, n slot.Name) error {
+	rec, _, err := slot.Load(d)
+	if err != nil {
+		return err
+	}
+	if rec, changed := slot.End(rec, n); changed {
+		return slot.Store(d, rec)
+	}
+	return nil
+}
+
+// AskRecovery has the next boot stop in recovery, once.
+func AskRecovery(d frame.Device, by string, at time.Time) error {
+	rec, _, err := slot.Load(d)
+	if err != nil {
+		return err
+	}
+	if err := slot.Store(d, slot.AskRecovery(rec, by)); err != nil {
+		return err
+	}
+	return history.Append(d, history.Entry{Kind: history.Asked, Wall: at, Text: history.Text("by", by)})
 }
 
 // everyRelease are causes that lie in the disk, the board or its firmware, so that the older release would meet them

@@ -34,11 +34,11 @@ func onTrial() slot.Record {
 }
 
 // A failed trial is refused at once, whatever tries are left, and the next boot knows why (A49).
-func TestRefuse(t *testing.T) {
+func TestFailedTrial(t *testing.T) {
 	d := state(t, onTrial())
 	require.True(t, OnTrial(onTrial(), slot.B))
 	require.False(t, OnTrial(onTrial(), slot.A))
-	require.NoError(t, Refuse(d, Boot{slot.B, 8}, "screen ended (code 1)", noon))
+	require.NoError(t, Fail(d, Boot{slot.B, 8}, "screen ended (code 1)", noon))
 	rec, _, err := slot.Load(d)
 	require.NoError(t, err)
 	require.Equal(t, slot.Refused, rec.B.State)
@@ -48,7 +48,7 @@ func TestRefuse(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, past, 1)
 	require.Equal(t, history.Failed, past[0].Kind)
-	require.Equal(t, `{"evidence":"init","reason":"screen ended (code 1)","slot":"b","version":"8"}`, past[0].Text)
+	require.Equal(t, `{"evidence":"health","reason":"screen ended (code 1)","slot":"b","version":"8"}`, past[0].Text)
 
 	require.Equal(t, &bootapi.Fallback{Version: 8, Reason: "screen ended (code 1)", ReasonJa: Japanese(8)}, Fallback(rec, past, 7))
 	require.Equal(t, "it did not become ready to sell", Fallback(rec, nil, 7).Reason)
@@ -58,11 +58,11 @@ func TestRefuse(t *testing.T) {
 }
 
 // Cut at any write, the record is the old or the new one, and refusing again finishes it.
-func TestRefuseIsCut(t *testing.T) {
+func TestFailedTrialIsCut(t *testing.T) {
 	for cut := range 12 {
 		d := state(t, onTrial())
 		d.Left = cut
-		err := Refuse(d, Boot{slot.B, 8}, "x", noon)
+		err := Fail(d, Boot{slot.B, 8}, "x", noon)
 		d.Left = -1
 		rec, _, loaded := slot.Load(d)
 		require.NoError(t, loaded)
@@ -76,17 +76,46 @@ func TestRefuseIsCut(t *testing.T) {
 }
 
 // What is not on trial is not refused, but its reason is kept.
-func TestRefuseOfNothing(t *testing.T) {
+func TestNothingToFail(t *testing.T) {
 	d := state(t, slot.Record{A: slot.Slot{State: slot.Empty}})
-	require.ErrorIs(t, Refuse(d, Boot{slot.A, 7}, "x", noon), slot.ErrState)
+	require.Error(t, Fail(d, Boot{slot.A, 7}, "x", noon), "no boot of it is open")
 	past, err := history.Load(d)
 	require.NoError(t, err)
 	require.Len(t, past, 1)
 	clear(d.Data[:layout.RecordCopy2+layout.RecordSize])
-	require.Error(t, Refuse(d, Boot{slot.A, 7}, "y", noon), "a lost record is nobody's to change")
+	require.Error(t, Fail(d, Boot{slot.A, 7}, "y", noon), "a lost record is nobody's to change")
 	past, err = history.Load(d)
 	require.NoError(t, err)
 	require.Len(t, past, 2)
+}
+
+// A committed release that init saw fail uses up its boots sooner than one whose mains were cut; the end of a boot on
+// purpose is no failure.
+func TestCommittedFails(t *testing.T) {
+	rec := slot.Record{Preferred: slot.A, Departed: slot.A, A: slot.Slot{State: slot.Good, Version: 7, Unready: 1, Manifest: id(7)}}
+	d := state(t, rec)
+	require.NoError(t, Fail(d, Boot{slot.A, 7}, "opening the data key", noon))
+	got, _, err := slot.Load(d)
+	require.NoError(t, err)
+	require.Equal(t, slot.Good, got.A.State)
+	require.Equal(t, 3, got.A.Unready)
+	require.Empty(t, got.Departed)
+
+	d = state(t, rec)
+	require.NoError(t, End(d, slot.A))
+	require.NoError(t, End(d, slot.A))
+	got, _, err = slot.Load(d)
+	require.NoError(t, err)
+	require.Equal(t, 1, got.A.Unready)
+	require.Empty(t, got.Departed)
+
+	require.NoError(t, AskRecovery(d, "update", noon))
+	got, _, err = slot.Load(d)
+	require.NoError(t, err)
+	require.True(t, got.Asked)
+	past, err := history.Load(d)
+	require.NoError(t, err)
+	require.Equal(t, `{"by":"update"}`, past[0].Text)
 }
 
 func TestEveryRelease(t *testing.T) {
