@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/choba-os/choba/image/fat"
 	"github.com/choba-os/choba/image/layout"
 	"github.com/choba-os/choba/image/release"
 	"github.com/choba-os/choba/image/slot"
@@ -104,6 +105,19 @@ func (d *flashed) record() slot.Record {
 	rec, _, err := slot.Load(section{d, d.parts[layout.State].Start})
 	require.NoError(d.t, err)
 	return rec
+}
+
+// bootImage is the file that the firmware finds.
+func (d *flashed) bootImage() []byte {
+	esp := d.parts[layout.ESP]
+	v, err := fat.Open(section{d, esp.Start}, esp.Size)
+	require.NoError(d.t, err)
+	f, err := v.Open(layout.BootFile)
+	require.NoError(d.t, err)
+	b := make([]byte, f.Size())
+	_, err = f.ReadAt(b, 0)
+	require.NoError(d.t, err)
+	return b
 }
 
 // section is a disk from an offset on.
