@@ -1,0 +1,58 @@
+package repository
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Whatever a server or a stick shows instead of one file: no panic, and no release
+// but the real one.
+func FuzzRepository(f *testing.F) {
+	v := newVendor(f)
+	v.publish(product, 7)
+	good := v.files()
+	names := sortedKeys(good)
+	for i, name := range names {
+		if len(good[name]) < 64<<10 {
+			f.Add(uint8(i), good[name])
+		}
+		f.Add(uint8(i), []byte(`{"signatures":[],"signed":{"_type":"root","keys":{"a":null},"roles":{}}}`))
+	}
+	names = append(names, "metadata/2.root.json")
+	f.Fuzz(func(t *testing.T, which uint8, data []byte) {
+		name := names[int(which)%len(names)]
+		c := &Client{root: testRoot(t), dir: t.TempDir()}
+		offer, err := c.Latest(t.Context(), good.with(files{name: data}, name), product, hardware, epoch)
+		if err == nil {
+			m, err := readManifest(offer.Signed)
+			require.NoError(t, err)
+			require.EqualValues(t, 7, m.Version)
+		}
+	})
+}
+
+func FuzzMemory(f *testing.F) {
+	good, err := memory{Roots: [][]byte{[]byte("r")}, Timestamp: []byte("t"), Seen: epoch}.encode()
+	require.NoError(f, err)
+	f.Add(good)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if m, err := decodeMemory(data); err == nil {
+			again, err := m.encode()
+			require.NoError(t, err)
+			require.NotEmpty(t, again)
+		}
+	})
+}
+
+func FuzzRoot(f *testing.F) {
+	f.Add(testRoot(f))
+	f.Add([]byte(`{"signatures":[],"signed":{"_type":"root","keys":{"a":null},"roles":{"root":null}}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		info, err := ReadRoot(data)
+		if err == nil {
+			require.GreaterOrEqual(t, info.Roles.Root.Threshold, 1)
+		}
+		_, _, _ = AddSignatures(data, ring("root1"))
+	})
+}
