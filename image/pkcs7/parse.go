@@ -26,6 +26,7 @@ type Message struct {
 
 	issuer     []byte // DER
 	serial     *big.Int
+	inside     []byte // DER of the certificates that travel inside, nil = none
 	attributes []byte // what is inside the implicit tag, nil = none
 	signature  []byte
 }
@@ -72,9 +73,11 @@ func parseSignedData(data cryptobyte.String) (*Message, error) {
 	if err := m.parseContent(&data); err != nil {
 		return nil, err
 	}
-	if !data.SkipOptionalASN1(tagContext(0)) || !data.SkipOptionalASN1(tagContext(1)) {
+	var certificates cryptobyte.String
+	if !data.ReadOptionalASN1(&certificates, nil, tagContext(0)) || !data.SkipOptionalASN1(tagContext(1)) {
 		return nil, errors.New("certificates are damaged")
 	}
+	m.inside = certificates
 	if !data.ReadASN1(&signers, cbasn1.SET) || !data.Empty() {
 		return nil, errors.New("signers are damaged")
 	}
@@ -160,6 +163,24 @@ func expectAlgorithm(s *cryptobyte.String, want asn1.ObjectIdentifier) error {
 		return errors.New("algorithm has parameters")
 	}
 	return nil
+}
+
+// Certificate is the signer's certificate that travels inside the message. It is
+// nobody's promise: it tells who a message that is believed for other reasons was
+// signed by.
+func (m *Message) Certificate() (*x509.Certificate, error) {
+	rest := cryptobyte.String(m.inside)
+	for !rest.Empty() {
+		var der cryptobyte.String
+		if !rest.ReadASN1Element(&der, cbasn1.SEQUENCE) {
+			return nil, errors.New("reading the certificate of a PKCS#7 message: damaged")
+		}
+		cert, err := x509.ParseCertificate(der)
+		if err == nil && m.Names(cert) {
+			return cert, nil
+		}
+	}
+	return nil, errors.New("reading the certificate of a PKCS#7 message: the signer's is not inside")
 }
 
 // Names tells whether the message says that cert's key signed it.

@@ -105,6 +105,13 @@ func TestVerify(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, m.Kind.Equal(spcKind()))
 	require.Equal(t, element, m.Content)
+	inside, err := m.Certificate()
+	require.NoError(t, err)
+	require.True(t, cert.Equal(inside))
+	m, err = pkcs7.Parse(detached)
+	require.NoError(t, err)
+	_, err = m.Certificate()
+	require.ErrorContains(t, err, "not inside")
 }
 
 // Every altered byte is refused, by Parse or by Verify. The certificate inside
@@ -176,6 +183,9 @@ func FuzzParse(f *testing.F) {
 		}
 		if m.Verify(nil, cert) == nil {
 			require.NotNil(t, m.Content)
+		}
+		if inside, err := m.Certificate(); err == nil {
+			require.True(t, m.Names(inside))
 		}
 	})
 }
