@@ -7,9 +7,9 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/choba-os/choba/drivers/dm"
 	"github.com/choba-os/choba/image/frame"
 	"github.com/choba-os/choba/image/layout"
+	"github.com/choba-os/choba/keys/datakey"
 )
 
 // The header's frame and its two places at the begin of the partition.
@@ -67,51 +67,11 @@ func ParseHeader(payload []byte) (Header, error) {
 	return h, nil
 }
 
-// state says how far the partition is. It is sealed together with the key, so that nobody but the register itself can
-// take it back.
-type state byte
-
-const (
-	stateMaking state = 1 // a first boot has begun; the partition may be made again
-	stateMade   state = 2 // the partition was finished once; it is never made again
-)
-
-// secret is what the TPM keeps: version, state, identity and key.
-type secret struct {
-	state    state
-	identity [16]byte
-	key      [dm.CryptKeySize]byte
-}
-
-const (
-	secretVersion = 1
-	secretSize    = 2 + 16 + dm.CryptKeySize
-)
-
-func (s secret) encode() []byte {
-	out := append([]byte{secretVersion, byte(s.state)}, s.identity[:]...)
-	return append(out, s.key[:]...)
-}
-
-func parseSecret(text []byte) (secret, error) {
-	if len(text) != secretSize || text[0] != secretVersion {
-		return secret{}, errors.New("reading the data key: not a secret of this version")
-	}
-	s := secret{state: state(text[1])}
-	if s.state != stateMaking && s.state != stateMade {
-		return secret{}, fmt.Errorf("reading the data key: state %d is not known", text[1])
-	}
-	copy(s.identity[:], text[2:])
-	copy(s.key[:], text[2+len(s.identity):])
-	return s, nil
-}
-
-func (s secret) header() Header {
-	h := Header{Identity: s.identity}
-	mac := hmac.New(sha256.New, s.key[:])
-	fmt.Fprintf(mac, "choba data 1\n%x", s.identity)
+// headerOf is the header that belongs to a secret.
+func headerOf(s datakey.Secret) Header {
+	h := Header{Identity: s.Identity}
+	mac := hmac.New(sha256.New, s.Key[:])
+	fmt.Fprintf(mac, "choba data 1\n%x", s.Identity)
 	mac.Sum(h.Check[:0])
 	return h
 }
-
-func (s *secret) wipe() { clear(s.key[:]) }

@@ -56,6 +56,8 @@ type Stored struct {
 	// Left says that a secret still lies in the open beside a sealed key: the power
 	// went while it was being sealed. Save removes it.
 	Left bool
+	// Whole says that both copies could be read.
+	Whole bool
 	// Trouble says in words which copy could not be read; empty when both could.
 	Trouble string
 }
@@ -73,7 +75,7 @@ func Load(from io.ReaderAt) (Stored, error) {
 	if err != nil {
 		return Stored{}, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	s := Stored{Left: openErr == nil}
+	s := Stored{Left: openErr == nil, Whole: found.Problem == [2]error{}}
 	payloads := [][]byte{found.Payload}
 	if found.Older != nil && !bytes.Equal(found.Older, found.Payload) {
 		payloads = append(payloads, found.Older)
