@@ -68,13 +68,13 @@ func read(ack *dhcpv4.DHCPv4) (Settings, error) {
 // times brings the lease's times into order and between the bounds.
 func times(s *Settings, ack *dhcpv4.DHCPv4) {
 	s.Lease = min(max(ack.IPAddressLeaseTime(time.Hour), minLease), maxLease)
-	s.Renew = ack.IPAddressRenewalTime(s.Lease / 2)
-	if s.Renew < minLease/2 || s.Renew >= s.Lease {
-		s.Renew = s.Lease / 2
+	s.RenewAfter = ack.IPAddressRenewalTime(s.Lease / 2)
+	if s.RenewAfter < minLease/2 || s.RenewAfter >= s.Lease {
+		s.RenewAfter = s.Lease / 2
 	}
-	s.Rebind = ack.IPAddressRebindingTime(s.Lease / 8 * 7)
-	if s.Rebind <= s.Renew || s.Rebind >= s.Lease {
-		s.Rebind = s.Renew + (s.Lease-s.Renew)/4*3
+	s.RebindAfter = ack.IPAddressRebindingTime(s.Lease / 8 * 7)
+	if s.RebindAfter <= s.RenewAfter || s.RebindAfter >= s.Lease {
+		s.RebindAfter = s.RenewAfter + (s.Lease-s.RenewAfter)/4*3
 	}
 }
 

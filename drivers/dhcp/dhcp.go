@@ -25,7 +25,7 @@ import (
 var (
 	ErrNoCable  = errors.New("no cable, or nothing at its other end")
 	ErrNoServer = errors.New("no DHCP server answered")
-	ErrRefused  = errors.New("the DHCP server refused the address")   // ask anew from the beginning
+	ErrRefused  = errors.New("the DHCP server refused the address")     // ask anew from the beginning
 	ErrAbsurd   = errors.New("the answer of the DHCP server is absurd") // wrapped with what is wrong in it
 )
 
@@ -45,15 +45,15 @@ type Settings struct {
 	MTU     int          // bytes; 0: leave it as it is
 	Server  netip.Addr   // the DHCP server; zero in fixed settings
 
-	// Lease is how long the address may be used, Renew and Rebind when to ask for more (RFC 2131, 4.4.5), all counted
+	// Lease is how long the address may be used, RenewAfter and RebindAfter when to ask for more (RFC 2131, 4.4.5), all counted
 	// from when it was asked for. Zero in fixed settings: for ever.
-	Lease, Renew, Rebind time.Duration
+	Lease, RenewAfter, RebindAfter time.Duration
 }
 
 // Lease is an address from a server. It is used by one goroutine at a time.
 type Lease struct {
 	Settings
-	Asked time.Time // when; Lease, Renew and Rebind count from here
+	Asked time.Time // when; the times count from here
 
 	iface string
 	raw   *nclient4.Lease
@@ -79,7 +79,7 @@ func Configure(ctx context.Context, iface string) (*Lease, error) {
 
 // Static brings iface up and sets fixed settings, which are checked like a server's. It does not wait for a cable.
 func Static(_ context.Context, iface string, s Settings) error {
-	s.Lease, s.Renew, s.Rebind = 0, 0, 0
+	s.Lease, s.RenewAfter, s.RebindAfter = 0, 0, 0
 	if err := s.Check(); err != nil {
 		return err
 	}
