@@ -90,9 +90,15 @@ func (c *Client) call(ctx context.Context, method, path string, body []byte, out
 
 // open sends a request and gives the body of a good answer.
 func (c *Client) open(ctx context.Context, method, path string, body []byte) (io.ReadCloser, error) {
+	b, _, err := c.answer(ctx, method, path, body)
+	return b, err
+}
+
+// answer is open with the answer's head.
+func (c *Client) answer(ctx context.Context, method, path string, body []byte) (io.ReadCloser, http.Header, error) {
 	r, err := http.NewRequestWithContext(ctx, method, "http://service"+path, bytes.NewReader(body))
 	if err != nil {
-		return nil, fmt.Errorf("calling %s: %w", path, err)
+		return nil, nil, fmt.Errorf("calling %s: %w", path, err)
 	}
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
@@ -101,15 +107,15 @@ func (c *Client) open(ctx context.Context, method, path string, body []byte) (io
 	if err != nil {
 		var op *net.OpError
 		if errors.As(err, &op) && op.Op == "dial" {
-			return nil, &Error{Kind: Unavailable, Text: "calling " + path + ": " + op.Err.Error()}
+			return nil, nil, &Error{Kind: Unavailable, Text: "calling " + path + ": " + op.Err.Error()}
 		}
-		return nil, lost(path, err)
+		return nil, nil, lost(path, err)
 	}
 	if a.StatusCode == http.StatusOK {
-		return a.Body, nil
+		return a.Body, a.Header, nil
 	}
 	defer a.Body.Close()
-	return nil, refusal(path, a)
+	return nil, nil, refusal(path, a)
 }
 
 // refusal reads the error in an answer that is not a good one.
@@ -141,6 +147,12 @@ type lostError struct {
 
 func (e *lostError) Error() string   { return e.said.Error() }
 func (e *lostError) Unwrap() []error { return []error{e.said, e.cause} }
+
+// Bytes asks for path and gives the answer as it comes, with its head; the caller bounds what it reads, and closes it.
+// ctx must last until then.
+func (c *Client) Bytes(ctx context.Context, path string) (io.ReadCloser, http.Header, error) {
+	return c.answer(ctx, http.MethodGet, path, nil)
+}
 
 // Stream asks for path and hands each line of the answer to fn until ctx ends, fn returns an error, or the server
 // closes the stream; the last is no error. The line is fn's only during the call.
