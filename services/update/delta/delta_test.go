@@ -74,7 +74,7 @@ func TestMake(t *testing.T) {
 		{"one file changed", "abXd", "....", "abcd", 8, 1, 0, 0},
 		{"half written before the power went", "abXd", "abc.", "", 8, 2, 2, 0},
 		{"moved down, from the old content alone", "Xabcd", "abcd.", "", 8, 1, 0, 4},
-		{"moved down by more than there is room for", "XYZabcd", "abcd...", "", 2, 5, 0, 2},
+		{"moved down by more than there is room for", "XYZabcd", "abcd...", "", 2, 4, 0, 3},
 		{"moved up", "bcd", "abcd", "", 0, 0, 0, 0},
 		{"turned around", "dcba", "abcd", "", 8, 0, 0, 2},
 		{"turned around without room", "dcba", "abcd", "", 0, 2, 0, 0},
