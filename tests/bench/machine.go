@@ -45,6 +45,7 @@ type Config struct {
 	Watchdog bool      // an i6300esb that resets the machine
 	Record   string    // optional: folder that gets every write to the disk, 1.log of the first power-on, and so on
 	Server   string    // optional: HOST:PORT of a server on this machine that the guest sees as 10.0.2.100:443
+	Clock    time.Time // what the machine's own clock says at power-on; zero means the right time
 	Console  io.Writer // optional: gets what the guest prints
 	Extra    []string  // further QEMU arguments
 }
@@ -136,6 +137,24 @@ func (m *Machine) copyVars() error {
 		return fmt.Errorf("reading firmware variables: %w", err)
 	}
 	return os.WriteFile(m.path("vars.fd"), b, 0o644)
+}
+
+func (c Config) clock() string {
+	if c.Clock.IsZero() {
+		return "utc"
+	}
+	return c.Clock.UTC().Format("2006-01-02T15:04:05")
+}
+
+// Set changes what the machine is made of, for the next power-on: another clock, another server.
+func (m *Machine) Set(change func(*Config)) { change(&m.cfg) }
+
+// ReplaceTPM puts a new TPM on the board of a machine that is off.
+func (m *Machine) ReplaceTPM() error {
+	if err := os.RemoveAll(m.path("tpm")); err != nil {
+		return fmt.Errorf("taking the TPM off: %w", err)
+	}
+	return os.MkdirAll(m.path("tpm"), 0o755)
 }
 
 // diskArgs make the node "disk", with a recorder in front of it when one is wanted.
@@ -267,7 +286,7 @@ func (m *Machine) args() []string {
 		"-qmp", "unix:" + m.path("qmp.sock") + ",server=on,wait=off",
 		"-chardev", "file,id=con,path=" + m.path("console.log"), "-serial", "chardev:con",
 		"-device", fmt.Sprintf("bochs-display,xres=%d,yres=%d", c.Width, c.Height),
-		"-rtc", "base=utc",
+		"-rtc", "base=" + c.clock(),
 		"-device", "virtio-blk-pci,drive=disk,bootindex=1,addr=0x10",
 		"-device", "qemu-xhci,id=xhci,p2=12,p3=4",
 		"-device", "usb-tablet,bus=xhci.0,port=1",
