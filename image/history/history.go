@@ -42,12 +42,13 @@ const (
 
 // Kinds of records. The list only grows.
 const (
-	Passed  = "passed"  // a slot was not booted: slot, version, reason
-	Failed  = "failed"  // a release was refused because of what it did: slot, version, reason, evidence
-	Lost    = "lost"    // the slot record or a copy of it could not be read: reason
-	Jumped  = "jumped"  // recovery goes on in the slot's own kernel: slot, version
-	Stopped = "stopped" // no slot could be booted, or a person asked for recovery: reason
-	Asked   = "asked"   // a person asked for recovery at the next boot: by
+	Passed    = "passed"    // a slot was not booted: slot, version, reason
+	Failed    = "failed"    // a release was refused because of what it did: slot, version, reason, evidence
+	Lost      = "lost"      // the slot record or a copy of it could not be read: reason
+	Jumped    = "jumped"    // recovery goes on in the slot's own kernel: slot, version
+	Restarted = "restarted" // recovery could neither go on nor choose again: reason
+	Stopped   = "stopped"   // no slot could be booted, or a person asked for recovery: reason
+	Asked     = "asked"     // a person asked for recovery at the next boot: by
 
 	copied = "copied" // everything up to a number is in the journal; written by MarkCopied
 )

@@ -51,29 +51,29 @@ func system(m release.Manifest) []seal.Event {
 
 func TestBootsThePreferredSlot(t *testing.T) {
 	w, _, ma, _ := twoSlots(t)
-	troubles := New(w).Run()
-	require.Len(t, troubles, 1)
-	require.ErrorIs(t, troubles[0].Cause, errReplaced)
+	_, ended := run(w)
+	require.ErrorIs(t, ended, errReplaced)
 
 	require.Equal(t, system(ma), w.measure)
 	require.Equal(t, 1, w.record().A.Unready)
 	require.Equal(t, []string{
 		"CHOBA_SLOT=a", "CHOBA_ROOTHASH=" + ma.Verity.Root.String(), "CHOBA_VERSION=7",
 		"CHOBA_POLICY_SIG=" + strings.Repeat("A", 86) + "==", "CHOBA_BOOT_NOTES=",
+		"CHOBA_JUMPED=0", "CHOBA_PCR4_EVENTS=", "CHOBA_OPEN=",
 	}, w.env)
 	require.Equal(t, Prefix+"start", w.lines[0])
 	require.Equal(t, Prefix+"switch to slot a version 7", w.lines[len(w.lines)-1])
 
 	table := verity.Table("/dev/choba-a", ma.Verity, dm.VerityKey)
 	require.Equal(t, []string{
-		"mount proc /proc", "mount sysfs /sys", "mount devtmpfs /dev", "mount securityfs /sys/kernel/security", "arm",
-		"open /dev/choba-state", "verity choba-slot-a " + table + " 128 signature",
+		"mount proc /proc", "mount sysfs /sys", "mount devtmpfs /dev", "mount securityfs /sys/kernel/security", "fired", "arm", "floor", "feed",
+		"verity choba-slot-a " + table + " 128 signature",
 		"open /dev/choba-state", "mount /dev/dm-choba-slot-a /slot",
 		"write /sys/kernel/security/ipe/new_policy policy",
 		"write /sys/kernel/security/ipe/policies/choba_run/active 1",
 		"write /sys/kernel/security/ipe/policies/choba_boot/delete 1",
 		"give up", "unmount /sys/kernel/security", "write /proc/sys/kernel/kexec_load_disabled 1",
-		"measure", "switch /slot [/dev /proc /sys]", "exec /init",
+		"measure", "feed", "switch /slot [/dev /proc /sys]", "exec /init",
 	}, w.done)
 }
 
@@ -114,14 +114,16 @@ func TestNextSlot(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			w, v, _, mb := twoSlots(t)
 			row.spoil(w, v)
-			troubles := New(w).Run()
-			require.ErrorIs(t, troubles[0].Cause, row.cause)
-			require.Equal(t, slot.A, troubles[0].Slot)
+			_, ended := run(w)
+			require.ErrorIs(t, ended, errReplaced)
 			require.Equal(t, system(mb), w.measure, "only the slot that runs is measured")
 			require.Equal(t, row.spends, w.record().A.Unready)
 			require.Equal(t, 1, w.record().B.Unready)
 			require.Contains(t, w.env, "CHOBA_SLOT=b")
-			require.Contains(t, strings.Join(w.lines, "\n"), Prefix+"slot a: ")
+			words := explain.InSlot(slot.A, row.cause).Words().English
+			require.Contains(t, strings.Join(w.lines, "\n"), Prefix+"slot a: "+words)
+			require.Len(t, w.history(), 1)
+			require.Contains(t, w.history()[0], `passed {"reason":"`+words)
 			require.Contains(t, w.lines, Prefix+"switch to slot b version 6")
 		})
 	}
@@ -133,12 +135,15 @@ func TestNothingBoots(t *testing.T) {
 	w.install(slot.A, v, 7, 1, nil)
 	w.fail["verity choba-slot-b"] = dm.ErrStranger
 	b := New(w)
-	troubles := b.Run()
-	require.Len(t, troubles, 2)
-	require.Empty(t, w.measure)
-	var page notice.Page
-	require.NoError(t, b.Stay(troubles, func(l notice.Page) error { page = l; return nil }))
+	stopped := b.Run()
+	require.Len(t, stopped.Troubles, 2)
 	require.Equal(t, []seal.Event{seal.Recovery()}, w.measure)
+	require.Equal(t, v.list.Product, stopped.Root.Product)
+	require.Len(t, stopped.Disk.Parts, 6)
+	require.Len(t, stopped.Found, 1, "slot b's manifest is good; its contents are not")
+	require.Contains(t, strings.Join(w.history(), "\n"), "stopped {")
+	var page notice.Page
+	require.NoError(t, b.Stay(stopped, func(l notice.Page) error { page = l; return nil }))
 	require.Equal(t, []string{"keep"}, w.did("keep"))
 	require.Empty(t, w.did("exec"))
 	text := strings.Join(w.lines, "\n")
@@ -151,29 +156,26 @@ func TestNothingBoots(t *testing.T) {
 // boots, recovery stays, and only a new switch-on gives each one boot more.
 func TestLoopsEndInRecovery(t *testing.T) {
 	w, v, _, _ := twoSlots(t)
-	powerOn := func() (troubles []explain.Trouble, jumped bool) {
-		next := newWorld(t, v)
-		next.parts = w.parts
-		w = next
-		b := New(w)
-		troubles = b.Run()
-		if w.env == nil {
-			require.NoError(t, b.Stay(troubles, func(notice.Page) error { return nil }))
+	powerOn := func() (troubles []explain.Trouble, booted bool) {
+		w = w.powerOn(v)
+		stopped, ended := run(w)
+		if ended == nil {
+			require.NoError(t, New(w).Stay(stopped, func(notice.Page) error { return nil }))
 		}
-		return troubles, w.env != nil
+		return stopped.Troubles, ended == errReplaced
 	}
 	for range 2 * slot.UnreadyLimit {
-		_, jumped := powerOn()
-		require.True(t, jumped)
+		_, booted := powerOn()
+		require.True(t, booted)
 	}
 	for range 2 {
-		troubles, jumped := powerOn()
-		require.False(t, jumped)
+		troubles, booted := powerOn()
+		require.False(t, booted)
 		require.Len(t, troubles, 2)
 		require.Contains(t, troubles[0].English(), "too often")
 		for range 2 {
-			_, jumped = powerOn()
-			require.True(t, jumped)
+			_, booted = powerOn()
+			require.True(t, booted)
 		}
 	}
 }
@@ -181,7 +183,7 @@ func TestLoopsEndInRecovery(t *testing.T) {
 func TestNoScreenIsNoReasonToEnd(t *testing.T) {
 	w := newWorld(t, newVendor(t, "prod"))
 	b := New(w)
-	require.NoError(t, b.Stay(nil, func(notice.Page) error { return errors.New("dark") }))
+	require.NoError(t, b.Stay(Stopped{}, func(notice.Page) error { return errors.New("dark") }))
 	require.Equal(t, []string{"keep"}, w.did("keep"))
 }
 
@@ -190,10 +192,11 @@ func TestNoWayBack(t *testing.T) {
 	for _, act := range []string{"write /sys/kernel/security/ipe", "give up", "write /proc/sys", "measure", "switch"} {
 		w, _, _, _ := twoSlots(t)
 		w.fail[act] = unix.EIO
-		troubles := New(w).Run()
-		require.Len(t, troubles, 1)
-		require.ErrorIs(t, troubles[0].Cause, unix.EIO)
-		require.Equal(t, slot.A, troubles[0].Slot)
+		s, ended := run(w)
+		require.NoError(t, ended)
+		require.Len(t, s.Troubles, 1)
+		require.ErrorIs(t, s.Troubles[0].Cause, unix.EIO)
+		require.Equal(t, slot.A, s.Troubles[0].Slot)
 		require.Empty(t, w.did("exec"), act)
 		require.Len(t, w.did("verity"), 1, act)
 	}
@@ -205,18 +208,18 @@ func TestTrialIsSpentBeforeTheSlotIsRead(t *testing.T) {
 	r := w.record()
 	r.B = slot.Slot{State: slot.Trial, Version: 8, Tries: 3, Manifest: id}
 	w.store(r)
-	New(w).Run()
+	run(w)
 	require.Equal(t, system(m), w.measure)
+	require.Equal(t, slot.B, w.record().Departed)
 	require.Equal(t, 2, w.record().B.Tries)
 
 	// The last try spent: the next boot refuses it for good and takes slot a.
 	r = w.record()
 	r.B.Tries = 0
 	w.store(r)
-	again := newWorld(t, v)
-	again.parts = w.parts
-	troubles := New(again).Run()
-	require.Contains(t, troubles[0].English(), "failed its trial")
+	again := w.powerOn(v)
+	run(again)
+	require.Contains(t, again.lines, Prefix+"slot b: its release failed its trial (slot b: version 8 failed its trial and is refused until it is offered anew)")
 	require.Equal(t, slot.Refused, again.record().B.State)
 	require.Contains(t, again.env, "CHOBA_SLOT=a")
 }
@@ -225,6 +228,7 @@ func TestSpendingMustLast(t *testing.T) {
 	w, _, _, _ := twoSlots(t)
 	b := New(w)
 	require.NoError(t, b.prepare().Run())
+	require.NoError(t, b.decide().Run())
 	w.fail["open /dev/choba-state"] = unix.EROFS
 	require.ErrorIs(t, b.enter(b.order[0]).Run(), unix.EROFS)
 	require.Empty(t, w.did("mount /dev/dm"), "what is not counted is not read")
@@ -239,18 +243,22 @@ func TestLocks(t *testing.T) {
 	for words, do := range spoil {
 		w, _, _, _ := twoSlots(t)
 		do(w)
-		troubles := New(w).Run()
-		require.ErrorIs(t, troubles[0].Cause, explain.ErrUnlocked)
-		require.ErrorContains(t, troubles[0].Cause, words)
-		require.Empty(t, w.measure)
+		s, ended := run(w)
+		require.NoError(t, ended)
+		require.ErrorIs(t, s.Troubles[0].Cause, explain.ErrUnlocked)
+		require.ErrorContains(t, s.Troubles[0].Cause, words)
+		require.Equal(t, []seal.Event{seal.Recovery()}, w.measure)
 
 		v := newVendor(t, "INSECURE-dev")
+		v.list.NoSecureBoot = trust.Sell
 		w = newWorld(t, v)
 		_, id := w.install(slot.A, v, 1, 2, nil)
 		w.store(slot.Record{A: good(1, id), Preferred: slot.A})
 		do(w)
-		New(w).Run()
-		require.Contains(t, w.env[4], "CHOBA_BOOT_NOTES=INSECURE DEVELOPMENT BOOT: "+words)
+		_, ended = run(w)
+		require.ErrorIs(t, ended, errReplaced)
+		require.Contains(t, w.env[4], "CHOBA_BOOT_NOTES=INSECURE: the machine is not locked: "+words)
+		require.Equal(t, "CHOBA_OPEN=no-secure-boot", w.env[7])
 	}
 }
 
@@ -259,14 +267,14 @@ func TestRecordCopies(t *testing.T) {
 	state := w.parts["/dev/"+layout.State].data
 	w.store(w.record()) // both copies are now written
 	state[layout.RecordCopy1+70] ^= 1
-	New(w).Run()
+	run(w)
 	require.Equal(t, system(ma), w.measure)
 	require.Contains(t, w.env[4], "slot record: copy 2 used")
 
 	w, _, ma, _ = twoSlots(t)
 	state = w.parts["/dev/"+layout.State].data
 	clear(state[:layout.RecordCopy2+layout.RecordSize])
-	New(w).Run()
+	run(w)
 	require.Equal(t, system(ma), w.measure, "the newest release that verifies")
 	require.Contains(t, w.env[4], "neither copy can be read")
 	require.Equal(t, slot.Unknown, w.record().A.State)
@@ -275,14 +283,13 @@ func TestRecordCopies(t *testing.T) {
 func TestMachineTroubles(t *testing.T) {
 	w, _, _, _ := twoSlots(t)
 	w.noDisk = disk.ErrDoubled
-	troubles := New(w).Run()
-	require.ErrorIs(t, troubles[0].Cause, disk.ErrDoubled)
-	require.Empty(t, troubles[0].Slot)
+	s, _ := run(w)
+	require.ErrorIs(t, s.Troubles[0].Cause, disk.ErrDoubled)
+	require.Empty(t, s.Troubles[0].Slot)
 
 	w, _, ma, _ := twoSlots(t)
 	w.fail["arm"] = errors.New("no\ndog")
-	w.fail["measure"] = os.ErrNotExist
-	New(w).Run()
-	require.Contains(t, w.env[4], "no watchdog guards this boot: no dog; this register has no TPM")
+	run(w)
+	require.Contains(t, w.env[4], "no watchdog guards this boot: no dog")
 	require.Equal(t, system(ma), w.measure)
 }

@@ -4,16 +4,17 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/choba-os/choba/drivers/dm"
-	"github.com/choba-os/choba/image/layout"
 	"github.com/choba-os/choba/image/slot"
 	"github.com/choba-os/choba/image/verity"
 	"github.com/choba-os/choba/keys/seal"
+	"github.com/choba-os/choba/recovery/explain"
 	"github.com/choba-os/choba/recovery/plan"
 )
 
@@ -26,10 +27,12 @@ func (b *Boot) enter(c slot.Candidate) plan.Plan {
 		{Name: "check every block if its last boot failed", Do: func() error { return b.checkBlocks(c) }},
 		{Name: "have the kernel check the root hash", Do: func() error { return b.openVerity(c) }},
 		{Name: "spend a trial or count an unready boot, durably", Do: func() error { return b.spend(c) }},
-		{Name: "mount erofs on " + slotDir, Do: func() error {
-			return b.world.Mount(Mount{b.device(c), slotDir, "erofs", unix.MS_RDONLY | unix.MS_NODEV | unix.MS_NOSUID})
-		}},
+		{Name: "mount erofs on " + slotDir, Do: func() error { return b.mountSlot(c) }},
 	}}
+}
+
+func (b *Boot) mountSlot(c slot.Candidate) error {
+	return b.world.Mount(Mount{b.devices[c.Slot], slotDir, "erofs", unix.MS_RDONLY | unix.MS_NODEV | unix.MS_NOSUID})
 }
 
 // leave undoes what enter did, as far as it came.
@@ -39,9 +42,26 @@ func (b *Boot) leave(c slot.Candidate) {
 	delete(b.devices, c.Slot)
 }
 
-func deviceName(n slot.Name) string { return "choba-slot-" + string(n) }
+// pass gives a candidate up for this boot. A release on trial is refused: what recovery
+// found wrong will be wrong at the next boot as well.
+func (b *Boot) pass(c slot.Candidate, cause error) {
+	t := explain.InSlot(c.Slot, cause)
+	b.refuse(t)
+	rec, changed := slot.Return(b.record, slot.None, "")
+	if s := rec.Slot(c.Slot); s.State == slot.Trial {
+		next, err := slot.Refuse(rec, c.Slot, fmt.Sprintf("version %d in slot %s: %s", s.Version, c.Slot, t.English()))
+		if err == nil {
+			rec, changed = next, true
+		}
+	}
+	if !changed {
+		return
+	}
+	b.rememberRefused(b.record, rec, "")
+	_ = b.noteError("the slot record is not changed", b.storeRecord(rec))
+}
 
-func (b *Boot) device(c slot.Candidate) string { return b.devices[c.Slot] }
+func deviceName(n slot.Name) string { return "choba-slot-" + string(n) }
 
 // checkBlocks reads the whole slot and names the damaged block, where the
 // kernel would only panic at it. It takes seconds, so it is kept for a slot
@@ -57,7 +77,25 @@ func (b *Boot) checkBlocks(c slot.Candidate) error {
 		return err
 	}
 	defer p.Close()
-	return errors.Join(verity.Verify(p, b.found[c.Slot].Verity), b.world.FeedWatchdog())
+	return verity.Verify(&fed{ReaderAt: p, feed: b.world.FeedWatchdog}, b.found[c.Slot].Verity)
+}
+
+// fed feeds the watchdog while something long is read, and only as it gets on.
+type fed struct {
+	io.ReaderAt
+	feed func() error
+	left int // bytes until the next feed
+}
+
+const fedEvery = 2 << 20
+
+func (f *fed) ReadAt(p []byte, off int64) (int, error) {
+	n, err := f.ReaderAt.ReadAt(p, off)
+	if f.left -= n; f.left <= 0 {
+		f.left = fedEvery
+		err = errors.Join(err, f.feed())
+	}
+	return n, err
 }
 
 func (b *Boot) openVerity(c slot.Candidate) error {
@@ -84,19 +122,6 @@ func (b *Boot) spend(c slot.Candidate) error {
 	return b.storeRecord(next)
 }
 
-func (b *Boot) storeRecord(rec slot.Record) error {
-	state, err := b.world.Open(b.disk.Parts[layout.State].Path, true)
-	if err != nil {
-		return err
-	}
-	defer state.Close()
-	if err := slot.Store(state, rec); err != nil {
-		return err
-	}
-	b.record = rec
-	return nil
-}
-
 // depart is the way without return: close the doors, measure, switch.
 func (b *Boot) depart(c slot.Candidate) plan.Plan {
 	write := func(path, text string) func() error {
@@ -110,18 +135,23 @@ func (b *Boot) depart(c slot.Candidate) plan.Plan {
 		{Name: "give up CAP_MAC_ADMIN for good", Do: b.world.GiveUpMACAdmin},
 		{Name: "unmount " + securityfs, Do: func() error { return b.world.Unmount(securityfs) }},
 		{Name: "forbid loading another kernel", Do: write("/proc/sys/kernel/kexec_load_disabled", "1")},
-		{Name: "measure the choice into PCR 13", Do: func() error { return b.measure(seal.System(b.found[c.Slot].Verity.Root.String())) }},
+		{Name: "measure the choice into PCR 13, unless that was done before a jump", Do: func() error {
+			if b.jumped {
+				return nil
+			}
+			return b.measure(b.system(c.Slot))
+		}},
+		{Name: "feed the watchdog for the last time", Do: b.world.FeedWatchdog},
 		{Name: "switch root to " + slotDir, Do: func() error { return b.world.SwitchRoot(slotDir, "/dev", "/proc", "/sys") }},
 		{Name: "execute /init", Do: func() error { return b.world.Exec("/init", b.environment(c)) }},
 	}}
 }
 
-// measure extends PCR 13. Without a TPM there is no sealed key to protect; init
-// finds that out for itself and says so.
+// measure extends PCR 13. Whether a register may be without a TPM is decided in prepare.
 func (b *Boot) measure(e seal.Event) error {
 	err := b.world.Measure(e)
 	if absent(err) {
-		return b.noteError("this register has no TPM", err)
+		return nil
 	}
 	return err
 }
@@ -143,5 +173,15 @@ func (b *Boot) environment(c slot.Candidate) []string {
 		"CHOBA_VERSION=" + strconv.FormatUint(r.Version, 10),
 		"CHOBA_POLICY_SIG=" + base64.StdEncoding.EncodeToString(r.PCR13Signature),
 		"CHOBA_BOOT_NOTES=" + strings.Join(b.notes, "; "),
+		"CHOBA_JUMPED=" + digit(b.jumped),
+		"CHOBA_PCR4_EVENTS=" + strings.Join(b.events, ","),
+		"CHOBA_OPEN=" + strings.Join(b.open, ","),
 	}
+}
+
+func digit(yes bool) string {
+	if yes {
+		return "1"
+	}
+	return "0"
 }

@@ -1,17 +1,23 @@
 package boot
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/choba-os/choba/image/history"
 	"github.com/choba-os/choba/image/layout"
 	"github.com/choba-os/choba/image/release"
 	"github.com/choba-os/choba/image/slot"
+	"github.com/choba-os/choba/keys/seal"
 	"github.com/choba-os/choba/keys/trust"
+	"github.com/choba-os/choba/recovery/eventlog"
 	"github.com/choba-os/choba/recovery/explain"
 	"github.com/choba-os/choba/recovery/plan"
 )
@@ -22,11 +28,18 @@ const (
 	policyFile = "/etc/choba/run.p7b"
 	securityfs = "/sys/kernel/security"
 	bootParams = "/sys/kernel/boot_params/data"
+	eventLog   = securityfs + "/tpm0/binary_bios_measurements"
 
 	noDevice = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
 )
 
-// prepare is the part that does not depend on a slot.
+// Names of missing protections, for CHOBA_OPEN and Stopped.Open.
+const (
+	NoTPM        = "no-tpm"
+	NoSecureBoot = "no-secure-boot"
+)
+
+// prepare is the part that does not depend on a slot and changes nothing on the disk.
 func (b *Boot) prepare() plan.Plan {
 	return plan.Plan{Title: "prepare", Steps: []plan.Step{
 		b.mount(Mount{"proc", "/proc", "proc", noDevice}),
@@ -34,12 +47,22 @@ func (b *Boot) prepare() plan.Plan {
 		b.mount(Mount{"devtmpfs", "/dev", "devtmpfs", unix.MS_NOSUID | unix.MS_NOEXEC}),
 		b.mount(Mount{"securityfs", securityfs, "securityfs", noDevice}),
 		{Name: "say hello", Do: func() error { b.say("start"); return nil }},
-		{Name: "arm the watchdog", Do: b.armWatchdog},
+		{Name: "find out who started this kernel", Do: b.readRole},
+		{Name: "arm the watchdog, after asking it for the last reset", Do: b.armWatchdog},
 		{Name: "read the trust list", Do: b.readTrust},
 		{Name: "check that the firmware and the kernel are locked", Do: b.checkLocks},
+		{Name: "look for the TPM and read its version floor", Do: b.checkTPM},
+		{Name: "read what the firmware measured into PCR 4", Do: b.readEvents},
 		{Name: "find the disk", Do: b.findDisk},
 		{Name: "read the slot record", Do: b.readRecord},
 		{Name: "look at the slots", Do: b.lookAtSlots},
+	}}
+}
+
+// decide is what only the first kernel does.
+func (b *Boot) decide() plan.Plan {
+	return plan.Plan{Title: "decide", Steps: []plan.Step{
+		{Name: "write down how the last departure ended", Do: b.settle},
 		{Name: "choose", Do: func() error { b.choose(); return nil }},
 	}}
 }
@@ -48,8 +71,11 @@ func (b *Boot) mount(m Mount) plan.Step {
 	return plan.Step{Name: fmt.Sprintf("mount %s on %s", m.Type, m.Target), Do: func() error { return b.world.Mount(m) }}
 }
 
-func (b *Boot) armWatchdog() error {
-	_, err := b.world.ArmWatchdog(Timeout)
+func (b *Boot) armWatchdog() (err error) {
+	if b.fired, err = b.world.WatchdogFired(); err != nil {
+		b.note("no evidence of the last reset: %v", err)
+	}
+	_, err = b.world.ArmWatchdog(Timeout)
 	return b.noteError("no watchdog guards this boot", err)
 }
 
@@ -89,41 +115,113 @@ func (b *Boot) checkLocks() error {
 	if len(open) == 0 {
 		return nil
 	}
-	if !b.root.Insecure() {
-		return fmt.Errorf("%w: %s", explain.ErrUnlocked, strings.Join(open, ", "))
+	return b.missing(NoSecureBoot, b.root.NoSecureBoot, fmt.Errorf("%w: %s", explain.ErrUnlocked, strings.Join(open, ", ")))
+}
+
+// missing stops at a protection that is not there, unless trust.txt lets the register
+// sell without it. Then every boot says so.
+func (b *Boot) missing(name string, may trust.Leniency, err error) error {
+	if may != trust.Sell {
+		return err
 	}
-	b.note("INSECURE DEVELOPMENT BOOT: %s", strings.Join(open, ", "))
+	b.open = append(b.open, name)
+	b.note("INSECURE: %v", err)
 	return nil
+}
+
+// checkTPM insists on a TPM, as far as trust.txt does, and reads the version floor.
+func (b *Boot) checkTPM() error {
+	floor, err := b.world.Floor()
+	switch {
+	case absent(err):
+		return b.missing(NoTPM, b.root.NoTPM, fmt.Errorf("%w: %w", explain.ErrNoTPM, err))
+	case errors.Is(err, seal.ErrNoFloor):
+		b.say("the TPM holds no version floor yet")
+		return nil
+	}
+	b.floor = floor
+	// A floor that cannot be read now is still in the policy of the data key.
+	return b.noteError("the version floor is not read", err)
+}
+
+// readEvents keeps the measurements of the boot image. They are only for foretelling
+// PCR 4 when the boot image is replaced; without them that is not done.
+func (b *Boot) readEvents() error {
+	log, err := b.world.ReadFile(eventLog)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	var digests [][sha256.Size]byte
+	if err == nil {
+		digests, err = eventlog.Digests(log, 4)
+	}
+	for _, d := range digests {
+		b.events = append(b.events, hex.EncodeToString(d[:]))
+	}
+	return b.noteError("the firmware's log of measurements", err)
 }
 
 func (b *Boot) findDisk() (err error) {
 	b.disk, err = b.world.FindDisk(layout.State, layout.SlotA, layout.SlotB)
-	return err
+	return errors.Join(err, b.world.FeedWatchdog())
 }
 
-// readRecord reads the record and writes down releases that have used up their
-// trials. A lost record is no reason to stop: what verifies may boot.
+// readRecord reads the record. A lost one is no reason to stop: what verifies may boot.
 func (b *Boot) readRecord() error {
-	state, err := b.world.Open(b.disk.Parts[layout.State].Path, true)
+	state, err := b.world.Open(b.disk.Parts[layout.State].Path, false)
 	if err != nil {
 		return err
 	}
 	defer state.Close()
 	rec, source, err := slot.Load(state)
-	if err != nil {
-		b.note("slot record: %v", err)
-	} else if p := errors.Join(source.Problem[:]...); p != nil {
-		b.note("slot record: copy %d used: %v", source.Copy, p)
-	}
-	rec, changed := slot.Settle(rec)
-	if changed {
-		if err := slot.Store(state, rec); err != nil {
-			return err
-		}
+	problem := err
+	if p := errors.Join(source.Problem[:]...); err == nil && p != nil {
+		problem = fmt.Errorf("copy %d used: %w", source.Copy, p)
 	}
 	b.record = rec
+	if problem != nil {
+		b.note("slot record: %v", problem)
+		b.remember(history.Lost, "what", "slot record", "reason", problem.Error())
+	}
 	return nil
 }
+
+// settle closes what the last boot left open: with evidence against the slot that was
+// departed for, as its failure. Releases that have used up their trials are refused.
+func (b *Boot) settle() error {
+	before := b.record
+	rec, evidence, why := before, slot.None, ""
+	if n := before.Departed; b.fired != "" && n != "" {
+		evidence = slot.Watchdog
+		why = fmt.Sprintf("version %d in slot %s hung: the watchdog (%s) restarted the machine", before.Slot(n).Version, n, b.fired)
+		b.say("%s", why)
+	}
+	rec, changed := slot.Return(rec, evidence, why)
+	rec, b.asked = slot.AnswerAsked(rec)
+	if !changed && !b.asked {
+		return nil
+	}
+	if err := b.storeRecord(rec); err != nil {
+		return err
+	}
+	if evidence != slot.None && rec.Slot(before.Departed).State != slot.Refused {
+		b.remember(history.Failed, "slot", string(before.Departed), "version", decimal(before.Slot(before.Departed).Version),
+			"evidence", string(evidence), "reason", why)
+	}
+	b.rememberRefused(before, rec, evidence)
+	return nil
+}
+
+// rememberRefused writes a record for each release that was refused between two records.
+func (b *Boot) rememberRefused(before, after slot.Record, e slot.Evidence) {
+	for _, n := range slot.Names() {
+		if s := after.Slot(n); s.State == slot.Refused && before.Slot(n).State != slot.Refused {
+			b.remember(history.Failed, "slot", string(n), "version", decimal(s.Version), "evidence", string(e), "reason", after.Reason)
+		}
+	}
+}
+
+func decimal(n uint64) string { return strconv.FormatUint(n, 10) }
 
 // lookAtSlots reads and checks the manifest of each slot.
 func (b *Boot) lookAtSlots() error {
@@ -144,7 +242,7 @@ func (b *Boot) look(n slot.Name) (release.Release, error) {
 	if err != nil {
 		return release.Release{}, err
 	}
-	return release.Check(b.root, signed, release.Register{Hardware: release.HardwarePC})
+	return release.Check(b.root, signed, release.Register{Hardware: release.HardwarePC, Floor: b.floor})
 }
 
 func (b *Boot) choose() {

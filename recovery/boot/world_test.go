@@ -19,6 +19,7 @@ import (
 
 	"github.com/choba-os/choba/drivers/disk"
 	"github.com/choba-os/choba/drivers/dm"
+	"github.com/choba-os/choba/image/history"
 	"github.com/choba-os/choba/image/layout"
 	"github.com/choba-os/choba/image/release"
 	"github.com/choba-os/choba/image/slot"
@@ -101,9 +102,27 @@ type world struct {
 	lines   []string
 	env     []string
 	noDisk  error
+
+	fired  string      // the watchdog that caused the last reset
+	pcr    seal.Digest // PCR 13 before this run
+	floor  uint64      // 0 = the TPM has none
+	log    string      // the kernel's
+	loaded string      // command line of the loaded kernel
 }
 
-var errReplaced = errors.New("replaced by init") // what the fake Exec answers
+// How a run can end where the real world never returns.
+var (
+	errReplaced  = errors.New("replaced by init")
+	errJumped    = errors.New("another kernel runs")
+	errRestarted = errors.New("the machine restarts")
+)
+
+const (
+	thisImage  = "1111111111111111111111111111111111111111111111111111111111111111\n"
+	otherImage = "2222222222222222222222222222222222222222222222222222222222222222\n"
+)
+
+var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 func newWorld(t *testing.T, v *vendor) *world {
 	params := make([]byte, 4096)
@@ -111,8 +130,10 @@ func newWorld(t *testing.T, v *vendor) *world {
 	w := &world{t: t, fail: map[string]error{}, parts: map[string]*partition{}, files: map[string][]byte{
 		trustFile: v.trust(), policyFile: []byte("policy"), bootParams: params,
 		securityfs + "/lockdown": []byte("none [integrity] confidentiality\n"), securityfs + "/ipe/enforce": []byte("1\n"),
+		loaderType: []byte("33\n"), ownID: []byte(thisImage), slotID: []byte(thisImage),
 	}}
-	for name, size := range map[string]int{layout.State: stateSize, layout.SlotA: slotSize, layout.SlotB: slotSize} {
+	for name, size := range map[string]int{layout.State: stateSize, layout.SlotA: slotSize, layout.SlotB: slotSize,
+		layout.Factory: layout.Block, layout.ESP: layout.Block, layout.Data: layout.Block} {
 		w.parts["/dev/"+name] = &partition{make([]byte, size)}
 	}
 	return w
@@ -167,6 +188,44 @@ func (w *world) do(format string, args ...any) error {
 	return nil
 }
 
+// end does what ends this program in the real world; run catches it.
+func (w *world) end(how error, format string, args ...any) error {
+	if err := w.do(format, args...); err != nil {
+		return err
+	}
+	panic(how)
+}
+
+// run boots in a world. The error is how it ended; nil: recovery stopped.
+func run(w *world) (s Stopped, ended error) {
+	defer func() {
+		if r := recover(); r != nil {
+			var ok bool
+			if ended, ok = r.(error); !ok || ended != errReplaced && ended != errJumped && ended != errRestarted {
+				panic(r)
+			}
+		}
+	}()
+	return New(w).Run(), nil
+}
+
+// powerOn is the next start of the same register, with the same disk and firmware.
+func (w *world) powerOn(v *vendor) *world {
+	next := newWorld(w.t, v)
+	next.parts, next.floor = w.parts, w.floor
+	return next
+}
+
+// history is what was written there.
+func (w *world) history() (out []string) {
+	all, err := history.Load(w.parts["/dev/"+layout.State])
+	require.NoError(w.t, err)
+	for _, e := range all {
+		out = append(out, e.Kind+" "+e.Text)
+	}
+	return out
+}
+
 // did gives the acts that begin with a word.
 func (w *world) did(word string) (out []string) {
 	for _, d := range w.done {
@@ -208,6 +267,32 @@ func (w *world) Measure(e seal.Event) error {
 	w.measure = append(w.measure, e)
 	return w.do("measure")
 }
+func (w *world) Choice() (seal.Digest, error) { return w.pcr, w.do("choice") }
+func (w *world) Floor() (uint64, error) {
+	if err := w.do("floor"); err != nil || w.floor > 0 {
+		return w.floor, err
+	}
+	return 0, seal.ErrNoFloor
+}
+func (w *world) WatchdogFired() (string, error) { return w.fired, w.do("fired") }
+func (w *world) Now() time.Time                 { return noon }
+func (w *world) LoadKernel(path, commandLine string) error {
+	w.loaded = commandLine
+	return w.do("load %s %s", path, commandLine)
+}
+func (w *world) UnloadKernel() error {
+	w.loaded = ""
+	return w.do("unload")
+}
+func (w *world) KernelLog() ([]byte, error) { return []byte(w.log), w.do("log") }
+func (w *world) Jump() error {
+	if w.loaded == "" {
+		w.t.Fatal("a jump without a kernel")
+	}
+	return w.end(errJumped, "jump")
+}
+func (w *world) Restart() error { return w.end(errRestarted, "restart") }
+
 func (w *world) ArmWatchdog(time.Duration) (string, error) { return "dog", w.do("arm") }
 func (w *world) FeedWatchdog() error                       { return w.do("feed") }
 func (w *world) KeepWatchdog() error                       { return w.do("keep") }
@@ -217,5 +302,5 @@ func (w *world) SwitchRoot(dir string, keep ...string) error {
 }
 func (w *world) Exec(path string, env []string) error {
 	w.env = env
-	return errors.Join(w.do("exec %s", path), errReplaced)
+	return w.end(errReplaced, "exec %s", path)
 }

@@ -129,6 +129,32 @@ func (m *Machine) KeepWatchdog() error {
 	}
 }
 
+// Choice reads PCR 13.
+func (m *Machine) Choice() (seal.Digest, error) {
+	t, err := seal.Open(seal.Device)
+	if err != nil {
+		return seal.Digest{}, err
+	}
+	d, err := t.Choice()
+	return d, errors.Join(err, t.Close())
+}
+
+// Floor reads the version floor out of the TPM.
+func (m *Machine) Floor() (uint64, error) {
+	t, err := seal.Open(seal.Device)
+	if err != nil {
+		return 0, err
+	}
+	floor, err := t.Floor()
+	return floor, errors.Join(err, t.Close())
+}
+
+// WatchdogFired asks who caused the last reset.
+func (m *Machine) WatchdogFired() (string, error) { return watchdog.Fired("/") }
+
+// Now is the wall clock.
+func (m *Machine) Now() time.Time { return time.Now() }
+
 // GiveUpMACAdmin takes CAP_MAC_ADMIN from every thread of this program and from
 // all that it will ever execute: with it, root could switch IPE off.
 func (m *Machine) GiveUpMACAdmin() error {
