@@ -77,13 +77,19 @@ func Owner(dataKey []byte) OwnerSecret {
 }
 
 // Floor reads the version floor. Errors: ErrNoFloor.
-func (t *TPM) Floor() (uint64, error) {
-	rsp, err := tpm2.NVRead{AuthHandle: readable(), NVIndex: floorHandle(true), Size: floorSize}.Execute(t.tpm)
+func (t *TPM) Floor() (uint64, error) { return t.readFloor(readable()) }
+
+// floorBy reads the floor as the owner: a wrong password is noticed, though anybody
+// may read. Errors: ErrNoFloor, ErrOwned.
+func (t *TPM) floorBy(by OwnerSecret) (uint64, error) { return t.readFloor(by.auth()) }
+
+func (t *TPM) readFloor(as tpm2.AuthHandle) (uint64, error) {
+	rsp, err := tpm2.NVRead{AuthHandle: as, NVIndex: floorHandle(true), Size: floorSize}.Execute(t.tpm)
 	switch {
 	case errors.Is(err, tpm2.TPMRCHandle), errors.Is(err, tpm2.TPMRCNVUninitialized):
 		return 0, ErrNoFloor
 	case err != nil:
-		return 0, fmt.Errorf("reading the version floor: %w", err)
+		return 0, owner("reading the version floor", err)
 	case len(rsp.Data.Buffer) != floorSize:
 		return 0, fmt.Errorf("reading the version floor: got %d bytes, want %d", len(rsp.Data.Buffer), floorSize)
 	}
@@ -144,7 +150,7 @@ func (t *TPM) prepare(by OwnerSecret, floor uint64) error {
 	if err := t.defineFloor(by); err != nil {
 		return err
 	}
-	now, err := t.Floor()
+	now, err := t.floorBy(by)
 	if errors.Is(err, ErrNoFloor) {
 		return t.writeFloor(by, floor, false)
 	}

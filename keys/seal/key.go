@@ -71,14 +71,14 @@ func (t *TPM) Unseal(b Blob, by Approval) ([]byte, error) {
 	object, err := tpm2.Load{ParentHandle: parent.auth(), InPrivate: tpm2.TPM2BPrivate{Buffer: b.Private},
 		InPublic: tpm2.BytesAs2B[tpm2.TPMTPublic](b.Public)}.Execute(t.tpm)
 	if err != nil {
-		return nil, refuse(ErrOtherTPM, err)
+		return nil, t.explainLoad(err)
 	}
 	defer t.flush(object.ObjectHandle)
 	session, closeSession, err := t.satisfy(by, name, ticket)
 	if err != nil {
 		return nil, t.explainChoice(by, err)
 	}
-	defer closeSession() // already gone after a successful unseal
+	defer closeSession()
 	rsp, err := tpm2.Unseal{ItemHandle: tpm2.AuthHandle{Handle: object.ObjectHandle, Name: object.Name, Auth: session}}.
 		Execute(t.tpm, parent.secret(tpm2.AESEncryption(128, tpm2.EncryptOut)))
 	if err != nil {

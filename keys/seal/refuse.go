@@ -10,7 +10,8 @@ import (
 // Why a sealed key stays shut. Each is a promise: errors.Is finds it.
 var (
 	ErrSignature  = errors.New("the policy signature was not made by the vendor's policy key for this release")
-	ErrOtherTPM   = errors.New("the key was sealed by another TPM, or its blob was altered")
+	ErrOtherTPM   = errors.New("the key was sealed by another TPM, this one was cleared since, or the blob was altered")
+	ErrNobody     = errors.New("this TPM belongs to nobody: it is new, or it was cleared")
 	ErrPolicyKey  = errors.New("the key was sealed for another policy key")
 	ErrBootImage  = errors.New("another boot image was started than the one the key is sealed to (PCR 4)")
 	ErrSecureBoot = errors.New("the Secure Boot state or its keys are not those the key is sealed to (PCR 7)")
@@ -22,6 +23,14 @@ var (
 )
 
 func refuse(why, cause error) error { return fmt.Errorf("opening sealed key: %w: %w", why, cause) }
+
+// explainLoad finds words for a key that the TPM does not know as its own.
+func (t *TPM) explainLoad(cause error) error {
+	if owned, err := t.Owned(); err == nil && !owned {
+		return refuse(ErrOtherTPM, fmt.Errorf("%w: %w", ErrNobody, cause))
+	}
+	return refuse(ErrOtherTPM, cause)
+}
 
 // refuseFloor finds words for a version floor that did not let the release pass.
 func refuseFloor(by Approval, cause error) error {
@@ -54,6 +63,9 @@ func (t *TPM) explainChoice(by Approval, cause error) error {
 		return refuse(ErrRecovery, cause)
 	case Predict(System(by.RootHash), DoorClosed()):
 		return refuse(ErrDoorClosed, cause)
+	}
+	if now == Predict(System(by.RootHash)) { // what the vendor signed is met, but for the index's Name
+		return refuse(ErrNoFloor, fmt.Errorf("something else lies in its place: %w", cause))
 	}
 	return refuse(ErrRelease, cause)
 }

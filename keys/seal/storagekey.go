@@ -50,6 +50,9 @@ func (t *TPM) keptStorageKey() (storageKey, error) {
 
 // ours says whether a key was made by our template: it differs in the unique part only.
 func ours(public tpm2.TPMTPublic) bool {
+	if public.Type != tpm2.ECCSRKTemplate.Type {
+		return false
+	}
 	public.Unique = tpm2.ECCSRKTemplate.Unique
 	return string(tpm2.Marshal(public)) == string(tpm2.Marshal(tpm2.ECCSRKTemplate))
 }

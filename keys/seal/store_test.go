@@ -161,11 +161,99 @@ func TestStoreStranger(t *testing.T) {
 	require.NoError(t, Save(d, testBlob(2)))
 	s, err = Load(d)
 	require.NoError(t, err)
-	require.Equal(t, Stored{Blobs: []Blob{testBlob(2), testBlob(1)}}, s)
+	require.Equal(t, Stored{Blobs: []Blob{testBlob(2), testBlob(1)}, Whole: true}, s)
 	copy(d.Data[layout.SealedCopy1:], odd)
 	copy(d.Data[layout.SealedCopy2:], odd)
 	_, err = Load(d)
 	require.ErrorIs(t, err, ErrDamaged)
+}
+
+// TestStoreInTheOpen: the golden bytes of a key without a TPM, and that a sealed key
+// always goes before it.
+func TestStoreInTheOpen(t *testing.T) {
+	d := frametest.New(stateSize)
+	require.NoError(t, SaveClear(d, []byte("open")))
+	block, err := frame.Encode("CHOBA-CLEAR-1", 1, []byte("open"), 4096)
+	require.NoError(t, err)
+	require.Equal(t, block, d.Data[1<<20:][:4096])
+	s, err := Load(d)
+	require.NoError(t, err)
+	require.Equal(t, Stored{Clear: []byte("open")}, s)
+	for i := range int64(layout.SealedSize) { // one damaged copy is no harm, two are no first boot
+		d.Data[layout.SealedCopy1+i] ^= 0x10
+		s, err := Load(d)
+		require.NoError(t, err)
+		require.Equal(t, []byte("open"), s.Clear)
+		d.Data[layout.SealedCopy1+i] ^= 0x10
+	}
+	bad := d.Clone()
+	bad.Data[layout.SealedCopy1+70] ^= 1
+	bad.Data[layout.SealedCopy2+70] ^= 1
+	_, err = Load(bad)
+	require.ErrorIs(t, err, ErrDamaged)
+
+	require.Error(t, SaveClear(d, nil))
+	require.Error(t, SaveClear(d, make([]byte, MaxSecret+1)))
+	sealed := frametest.New(stateSize)
+	require.NoError(t, Save(sealed, testBlob(1)))
+	require.ErrorContains(t, SaveClear(sealed, []byte("open")), "there is a sealed one")
+}
+
+// TestSealInTheOpenPowerCut: at each cut of the sealing of an open key there is the
+// one or the other; afterwards nothing of the open one is left.
+func TestSealInTheOpenPowerCut(t *testing.T) {
+	const sectors = layout.SealedSize / layout.Sector
+	for _, reverse := range []bool{false, true} {
+		for cut := range 2*sectors + 2 {
+			d := frametest.New(stateSize)
+			require.NoError(t, SaveClear(d, []byte("it lies in the open")))
+			d.Reverse, d.Left = reverse, cut
+			_ = Save(d, testBlob(1))
+			d.Left = -1
+			s, err := Load(d)
+			require.NoError(t, err, "cut %d", cut)
+			if len(s.Blobs) == 0 {
+				require.Equal(t, []byte("it lies in the open"), s.Clear)
+				require.NoError(t, Save(d, testBlob(1)))
+			} else {
+				require.Nil(t, s.Clear)
+				require.Equal(t, testBlob(1), s.Blobs[0])
+				require.Empty(t, s.Trouble)
+				if s.Left {
+					require.NoError(t, Save(d, testBlob(1)))
+				}
+			}
+			s, err = Load(d)
+			require.NoError(t, err)
+			require.Equal(t, []Blob{testBlob(1)}, s.Blobs)
+			require.False(t, s.Left)
+			if s.Whole {
+				require.NotContains(t, string(d.Data), "in the open")
+			}
+		}
+	}
+}
+
+// TestSaveBeside: whichever copy opens today stays, at every cut.
+func TestSaveBeside(t *testing.T) {
+	for keep := byte(1); keep <= 2; keep++ {
+		for cut := range layout.SealedSize/layout.Sector + 1 {
+			d := frametest.New(stateSize)
+			require.NoError(t, Save(d, testBlob(1)))
+			require.NoError(t, Save(d, testBlob(2)))
+			d.Left = cut
+			require.ErrorIs(t, SaveBeside(d, testBlob(keep), testBlob(3)), frametest.ErrPower)
+			d.Left = -1
+			s, err := Load(d)
+			require.NoError(t, err)
+			require.Contains(t, s.Blobs, testBlob(keep))
+			require.NoError(t, SaveBeside(d, testBlob(keep), testBlob(3)))
+			s, err = Load(d)
+			require.NoError(t, err)
+			require.Equal(t, []Blob{testBlob(3), testBlob(keep)}, s.Blobs)
+		}
+	}
+	require.ErrorIs(t, SaveBeside(frametest.New(stateSize), testBlob(1), testBlob(2)), frame.ErrUnreadable)
 }
 
 func TestSaveTooLong(t *testing.T) {
