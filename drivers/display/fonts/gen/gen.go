@@ -28,6 +28,7 @@ func jobs() []job {
 		{"BIZUDGothic-Regular.ttf", "paper/regular.ttf", shopChars},
 		{"BIZUDGothic-Bold.ttf", "paper/bold.ttf", shopChars},
 		{"BIZUDPGothic-Regular.ttf", "message/regular.ttf", messageChars},
+		{"BIZUDPGothic-Bold.ttf", "message/bold.ttf", messageChars},
 	}
 }
 

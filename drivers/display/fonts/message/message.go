@@ -14,5 +14,11 @@ import (
 //go:embed regular.ttf
 var regular []byte
 
-// Font parses it.
+//go:embed bold.ttf
+var bold []byte
+
+// Font parses the regular weight.
 func Font() (*text.Font, error) { return text.Parse(regular) }
+
+// Bold parses the bold weight, with the same characters.
+func Bold() (*text.Font, error) { return text.Parse(bold) }
