@@ -121,8 +121,8 @@ func (s Source) check() error {
 	if u.Scheme != "https" || u.Hostname() == "" || !strings.HasSuffix(u.Path, "/") || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.String() != s.URL {
 		return fmt.Errorf("url %.200q: want https://host/ or https://host/folder/", s.URL)
 	}
-	rest, n := s.CA, 0
-	for ; len(bytes.TrimSpace(rest)) > 0; n++ {
+	var again []byte
+	for rest := s.CA; len(rest) > 0; {
 		var block *pem.Block
 		if block, rest = pem.Decode(rest); block == nil || block.Type != "CERTIFICATE" {
 			return errors.New("ca: want certificates in PEM and nothing else")
@@ -130,9 +130,10 @@ func (s Source) check() error {
 		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
 			return fmt.Errorf("ca: %w", err)
 		}
+		again = append(again, pem.EncodeToMemory(block)...)
 	}
-	if n == 0 {
-		return errors.New("ca: no certificate")
+	if len(again) == 0 || !bytes.Equal(again, s.CA) {
+		return errors.New("ca: want one certificate or more in plain PEM and nothing else")
 	}
 	return nil
 }

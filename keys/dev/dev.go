@@ -12,7 +12,6 @@ package dev
 
 import (
 	"crypto/ecdsa"
-	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
@@ -23,6 +22,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/sys/unix"
 
+	"github.com/choba-os/choba/keys/keyfile"
 	"github.com/choba-os/choba/keys/trust"
 )
 
@@ -70,17 +70,11 @@ type Keys struct {
 	Trust []byte // trust.txt with the public halves
 }
 
-// NamedKey is an Ed25519 key with the name that it has in its file.
-type NamedKey struct {
-	Name string
-	Key  ed25519.PrivateKey
-}
-
 // RepositoryKeys are the keys of the repository's roles (image/repository). All of
 // Root must sign a root, all of Targets a target list; the others sign alone.
 type RepositoryKeys struct {
-	Root, Targets       []NamedKey
-	Snapshot, Timestamp NamedKey
+	Root, Targets       []keyfile.Key
+	Snapshot, Timestamp keyfile.Key
 }
 
 // DefaultDir is where the keys live when nobody says otherwise: $CHOBA_KEYS, or

@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"golang.org/x/mod/sumdb/note"
+
+	"github.com/choba-os/choba/keys/keyfile"
 )
 
 // File is one public half, as it is handed out beside an image.
@@ -54,6 +56,6 @@ func (k *Keys) Fingerprints() []string {
 }
 
 // All returns every key once, root first.
-func (r RepositoryKeys) All() []NamedKey {
-	return slices.Concat(r.Root, r.Targets, []NamedKey{r.Snapshot, r.Timestamp})
+func (r RepositoryKeys) All() []keyfile.Key {
+	return slices.Concat(r.Root, r.Targets, []keyfile.Key{r.Snapshot, r.Timestamp})
 }
