@@ -41,6 +41,7 @@ type Inputs struct {
 
 	Recovery []byte // the recovery program, a static ELF; becomes /init
 	Trust    []byte // trust.txt; becomes /etc/choba/trust.txt
+	Source   []byte // update.json, where recovery looks for releases; becomes /etc/choba/update.json; nil = none
 
 	CacheDir string    // where kernels are kept between builds; "" = kernel.DefaultCache()
 	Progress io.Writer // told what is being done, a line every few seconds; nil = nobody
@@ -75,7 +76,11 @@ func (in Inputs) link(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	initramfs, err := Initramfs(in.Recovery, in.Trust, policy)
+	var more []File
+	if in.Source != nil {
+		more = append(more, File{SourcePath, in.Source})
+	}
+	initramfs, err := Initramfs(in.Recovery, in.Trust, policy, more...)
 	if err != nil {
 		return nil, err
 	}

@@ -67,6 +67,22 @@ func TestInitramfs(t *testing.T) {
 		strings.Join(names, " "))
 }
 
+// Further files lie beside the trust list.
+func TestInitramfsHoldsFurtherFiles(t *testing.T) {
+	a, err := Initramfs([]byte(program), []byte("trust"), []byte("policy"), File{SourcePath, []byte("source")})
+	require.NoError(t, err)
+	found := ""
+	require.NoError(t, cpio.ForEachRecord(cpio.EOFReader{RecordReader: cpio.Newc.Reader(bytes.NewReader(a))}, func(r cpio.Record) error {
+		if "/"+r.Name == SourcePath {
+			content, err := io.ReadAll(io.NewSectionReader(r, 0, int64(r.FileSize)))
+			found = string(content)
+			return err
+		}
+		return nil
+	}))
+	require.Equal(t, "source", found)
+}
+
 func TestInitramfsRefuses(t *testing.T) {
 	_, err := Initramfs([]byte("#!/bin/sh"), []byte("trust"), []byte("policy"))
 	require.ErrorContains(t, err, "not a 64-bit ELF")
