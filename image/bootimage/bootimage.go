@@ -65,29 +65,70 @@ func Build(ctx context.Context, in Inputs) ([]byte, error) {
 	return linked, nil
 }
 
+// ID is the content of a boot.id: 64 hex digits and a line feed that name everything in
+// the boot image but its signatures. The image holds it at IDPath, and a slot that was
+// built with it beside its copy of the image: recovery compares the two to see whether
+// it runs in the slot's own kernel. Image and id are made of the same inputs; nothing
+// but this function makes an id.
+func ID(ctx context.Context, in Inputs) ([]byte, error) {
+	k, err := in.kernel(nil)
+	if err != nil {
+		return nil, fmt.Errorf("naming the boot image: %w", err)
+	}
+	return in.id(ctx, k)
+}
+
+// id names the kernel with an initramfs that lacks the id itself.
+func (in Inputs) id(ctx context.Context, without kernel.Inputs) ([]byte, error) {
+	key, err := in.builder().Key(ctx, without)
+	if err != nil {
+		return nil, fmt.Errorf("naming the boot image: %w", err)
+	}
+	return []byte(key + "\n"), nil
+}
+
+func (in Inputs) builder() kernel.Builder {
+	return kernel.Builder{Cache: in.CacheDir, Progress: in.Progress}
+}
+
 // link makes the unsigned kernel with everything inside.
 func (in Inputs) link(ctx context.Context) ([]byte, error) {
+	k, err := in.kernel(nil)
+	if err != nil {
+		return nil, err
+	}
+	id, err := in.id(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	if k, err = in.kernel(id); err != nil {
+		return nil, err
+	}
+	return in.builder().Build(ctx, k)
+}
+
+// kernel is what goes into the kernel; id is empty while it is being found.
+func (in Inputs) kernel(id []byte) (k kernel.Inputs, err error) {
 	for name, s := range map[string]Signer{"db": in.DB, "kexec": in.Kexec, "verity": in.Verity} {
 		if s.Key == nil || s.Cert == nil {
-			return nil, fmt.Errorf("the %s key is missing", name)
+			return k, fmt.Errorf("the %s key is missing", name)
 		}
 	}
 	policy, err := RunPolicy(in.Verity)
 	if err != nil {
-		return nil, err
+		return k, err
 	}
 	var more []File
-	if in.Source != nil {
-		more = append(more, File{SourcePath, in.Source})
+	for _, f := range []File{{SourcePath, in.Source}, {IDPath, id}} {
+		if len(f.Data) > 0 {
+			more = append(more, f)
+		}
 	}
 	initramfs, err := Initramfs(in.Recovery, in.Trust, policy, more...)
 	if err != nil {
-		return nil, err
+		return k, err
 	}
-	b := kernel.Builder{Cache: in.CacheDir, Progress: in.Progress}
-	return b.Build(ctx, kernel.Inputs{
-		Trusted: Trusted(in.Verity.Cert, in.Kexec.Cert), BootPolicy: BootPolicy(), Initramfs: initramfs,
-	})
+	return kernel.Inputs{Trusted: Trusted(in.Verity.Cert, in.Kexec.Cert), BootPolicy: BootPolicy(), Initramfs: initramfs}, nil
 }
 
 // Trusted is the kernel's built-in key ring as it is compiled in.

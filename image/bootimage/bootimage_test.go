@@ -94,6 +94,37 @@ func TestInitramfsRefuses(t *testing.T) {
 	require.ErrorContains(t, err, "key is missing")
 }
 
+// TestID: the id names the kernel, recovery, trust, source and certificates, and is inside the image.
+func TestID(t *testing.T) {
+	k := testKeys(t)
+	in := Inputs{DB: k["kexec"], Kexec: k["kexec"], Verity: k["verity"], Recovery: []byte(program), Trust: []byte("trust"), CacheDir: t.TempDir()}
+	id, err := ID(t.Context(), in)
+	require.NoError(t, err)
+	require.Regexp(t, "^[0-9a-f]{64}\n$", string(id))
+	for name, change := range map[string]func(*Inputs){
+		"program": func(x *Inputs) { x.Recovery = []byte(program + "2") },
+		"trust":   func(x *Inputs) { x.Trust = []byte("other") },
+		"source":  func(x *Inputs) { x.Source = []byte("{}") },
+		"keys":    func(x *Inputs) { x.Kexec = k["verity"] },
+	} {
+		other := in
+		change(&other)
+		got, err := ID(t.Context(), other)
+		require.NoError(t, err, name)
+		require.NotEqual(t, id, got, name)
+	}
+	other := in
+	other.DB = k["verity"]
+	got, err := ID(t.Context(), other)
+	require.NoError(t, err)
+	require.Equal(t, id, got, "a signature changes no kernel")
+
+	with, err := in.kernel(id)
+	require.NoError(t, err)
+	require.Contains(t, string(with.Initramfs), string(id))
+	require.Contains(t, string(with.Initramfs), IDPath[1:])
+}
+
 // The run-time policy is the stricter one and has the higher version: then the
 // kernel refuses to go back.
 func TestPolicies(t *testing.T) {

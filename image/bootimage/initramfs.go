@@ -23,6 +23,7 @@ const (
 	TrustPath     = "/etc/choba/trust.txt"
 	RunPolicyPath = "/etc/choba/run.p7b"
 	SourcePath    = "/etc/choba/update.json"
+	IDPath        = "/etc/choba/boot.id"
 )
 
 // File is one more read-only file of the initramfs.

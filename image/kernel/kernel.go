@@ -103,6 +103,16 @@ func (b Builder) Build(ctx context.Context, in Inputs) ([]byte, error) {
 	return image, nil
 }
 
+// Key names what Build would return for the inputs, in 64 hex digits, without building
+// it: the source, the tools, the configuration and the inputs.
+func (b Builder) Key(ctx context.Context, in Inputs) (string, error) {
+	t, err := b.tree(ctx)
+	if err != nil {
+		return "", fmt.Errorf("naming the kernel: %w", err)
+	}
+	return in.key(t.key), nil
+}
+
 // key names a finished kernel: the tree's key and each input with its length.
 func (in Inputs) key(tree string) string {
 	h := sha256.New()
