@@ -24,6 +24,7 @@ type job struct {
 	trust    trust.Root
 	programs map[string]string // package → built file
 	boot     []byte
+	bootID   []byte
 	ext4     []byte
 	pack     []byte
 	system   string // path of the EROFS
@@ -134,11 +135,14 @@ func (j *job) stepBoot(ctx context.Context) (said string, err error) {
 		return "", err
 	}
 	signer := func(p dev.Pair) bootimage.Signer { return bootimage.Signer{Key: p.Key, Cert: p.Cert} }
-	j.boot, err = bootimage.Build(ctx, bootimage.Inputs{
+	in := bootimage.Inputs{
 		DB: signer(j.keys.DB), Kexec: signer(j.keys.Kexec), Verity: signer(j.keys.Verity),
 		Recovery: recovery, Trust: j.keys.Trust, Progress: j.log,
-	})
-	if err != nil {
+	}
+	if j.boot, err = bootimage.Build(ctx, in); err != nil {
+		return "", err
+	}
+	if j.bootID, err = bootimage.ID(ctx, in); err != nil {
 		return "", err
 	}
 	return size(len(j.boot)), j.write("boot.efi", j.boot)

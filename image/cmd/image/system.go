@@ -39,6 +39,7 @@ func (j *job) items() ([]item, error) {
 		plain("/share/shop.pack", j.pack),
 		plain("/share/empty.ext4.gz", j.ext4),
 		plain("/boot/boot.efi", j.boot),
+		plain("/boot/boot.id", j.bootID),
 	}
 	for _, p := range j.programsInside() {
 		data, err := os.ReadFile(j.programs[p.pkg])
