@@ -4,6 +4,7 @@ import (
 	"image"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/choba-os/choba/drivers/display/list"
 	"github.com/choba-os/choba/drivers/display/paint"
@@ -87,9 +88,10 @@ func (d *drawing) withButtons(r image.Rectangle) image.Rectangle {
 	}
 	row := image.Rect(r.Min.X, r.Max.Y-keyH, r.Max.X, r.Max.Y)
 	n := len(d.p.Buttons)
-	w := (row.Dx() - gap*(n-1)) / n
+	w := min((row.Dx()-gap*(n-1))/n, 440)
+	x := row.Max.X - n*(w+gap) + gap
 	for i, b := range d.p.Buttons {
-		d.button(paint.Rect(row.Min.X+i*(w+gap), row.Min.Y, w, row.Dy()), b, i)
+		d.button(paint.Rect(x+i*(w+gap), row.Min.Y, w, row.Dy()), b, i)
 	}
 	return image.Rect(r.Min.X, r.Min.Y, r.Max.X, row.Min.Y-gap)
 }
@@ -121,13 +123,16 @@ func (d *drawing) button(r image.Rectangle, b Button, number int) {
 	c := d.body(r, b, 14)
 	x, y := mid(r)
 	room := r.Dx() - 24
-	if b.Icon != paint.None && r.Dx() > 220 {
-		d.Icon(b.Icon, r.Min.X+40, y, 32, c.text)
-		x, room = x+24, room-72
-	}
 	first, second := d.pair(b.Words)
-	d.Label(first, x, y-14, room, list.Center, c.text, d.t.sizes(true, 24, 22, 20, 18, 16, 15)...)
-	d.Label(second, x, y+20, room, list.Center, c.sub, d.t.sizes(false, 17, 16, 15, 14, 13)...)
+	large, small := d.t.sizes(true, 24, 22, 20, 18, 16, 15), d.t.sizes(false, 17, 16, 15, 14, 13)
+	if b.Icon != paint.None && r.Dx() > 220 {
+		room -= 48
+		x += 24
+		w := max(min(d.Width(large[0], first), room), min(d.Width(small[0], second), room))
+		d.Icon(b.Icon, x-w/2-32, y, 32, c.text)
+	}
+	d.Label(first, x, y-14, room, list.Center, c.text, large...)
+	d.Label(second, x, y+20, room, list.Center, c.sub, small...)
 	if d.s.Focus != "" && !b.Off && number < 9 {
 		d.Line(d.t.face(true, 15), strconv.Itoa(number+1), r.Max.X-16, r.Min.Y+16, list.Center, c.sub)
 	}
@@ -162,7 +167,7 @@ func (d *drawing) card(r image.Rectangle) {
 	if d.p.Foot != nil {
 		in.Max.Y = d.footer(image.Rect(r.Min.X, in.Min.Y, r.Max.X, r.Max.Y))
 	}
-	d.flow(in, d.p.Notes, 21, 11)
+	d.columns(in, d.p.Notes)
 	if d.p.Keys != "" {
 		d.Name(d.t.face(true, 40), d.p.Keys, (in.Min.X+in.Max.X)/2, in.Max.Y-60, in.Dx(), list.Center, ink)
 	}
@@ -182,6 +187,23 @@ func (d *drawing) footer(r image.Rectangle) int {
 	d.Label(first, f.Min.X+84, f.Min.Y+28, room, list.Left, ink, d.t.sizes(true, 20, 19, 18, 17, 16)...)
 	d.Label(second, f.Min.X+84, f.Min.Y+54, room, list.Left, ink3, d.t.sizes(false, 16, 15, 14, 13)...)
 	return f.Min.Y - 8
+}
+
+// columns sets notes; many of them in two columns, which keeps the type large.
+func (d *drawing) columns(r image.Rectangle, notes []Note) {
+	if len(notes) < 6 || r.Dx() < 700 {
+		d.flow(r, notes, 21, 11)
+		return
+	}
+	half := (len(notes) + 1) / 2
+	left := image.Rect(r.Min.X, r.Min.Y, r.Min.X+(r.Dx()-32)/2, r.Max.Y)
+	right := image.Rect(left.Max.X+32, r.Min.Y, r.Max.X, r.Max.Y)
+	size := 19
+	for size > 11 && max(d.set(left, notes[:half], size, false), d.set(right, notes[half:], size, false)) > r.Max.Y {
+		size--
+	}
+	d.set(left, notes[:half], size, true)
+	d.set(right, notes[half:], size, true)
 }
 
 // flow sets notes one below the other, in the largest type in which they have room,
@@ -209,13 +231,26 @@ func (d *drawing) set(r image.Rectangle, notes []Note, size int, draw bool) int 
 		y = d.lines(d.t.face(false, size*8/10), second, x, y, r.Max.X-x, size*11/10, ink3, draw)
 		if n.Detail != "" {
 			if draw {
-				d.Name(d.t.face(false, max(size*7/10, 11)), n.Detail, x, y+size/2, r.Max.X-x, list.Left, ink3)
+				d.Name(d.t.face(false, max(size*7/10, 11)), oneLine(n.Detail), x, y+size/2, r.Max.X-x, list.Left, ink3)
 			}
 			y += size
 		}
 		y += size / 2
 	}
 	return y
+}
+
+// oneLine makes what a cause has inside fit for a screen.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n':
+			return ';'
+		case unicode.IsPrint(r):
+			return r
+		}
+		return ' '
+	}, s)
 }
 
 // lines sets a text in as many lines as it needs and returns the y below.

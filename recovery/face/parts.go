@@ -16,12 +16,12 @@ func (d *drawing) split(r image.Rectangle) {
 	left := image.Rect(r.Min.X, r.Min.Y, r.Max.X-w-gap, r.Max.Y)
 	right := image.Rect(left.Max.X+gap, r.Min.Y, r.Max.X, r.Max.Y)
 	d.card(left)
-	buttons := len(d.p.Buttons)
-	top := image.Rect(right.Min.X, right.Min.Y, right.Max.X, right.Max.Y-buttons*(keyH+gap))
+	const h = keyH - 12
+	top := image.Rect(right.Min.X, right.Min.Y, right.Max.X, right.Max.Y-len(d.p.Buttons)*(h+gap))
 	d.countdown(top)
 	for i, b := range d.p.Buttons {
-		y := top.Max.Y + gap + i*(keyH+gap)
-		d.button(image.Rect(right.Min.X, y, right.Max.X, y+keyH), b, i)
+		y := top.Max.Y + gap + i*(h+gap)
+		d.button(image.Rect(right.Min.X, y, right.Max.X, y+h), b, i)
 	}
 }
 
@@ -34,17 +34,17 @@ func (d *drawing) countdown(r image.Rectangle) {
 	d.Label(first, x, r.Min.Y+40, room, list.Left, white, d.t.sizes(true, 26, 24, 22, 20, 18)...)
 	d.Label(second, x, r.Min.Y+70, room, list.Left, mist, d.t.sizes(false, 17, 16, 15, 14)...)
 	n := strconv.Itoa(c.Seconds)
-	end := d.Line(d.t.face(true, 96), n, x, r.Min.Y+142, list.Left, white)
+	end := d.Line(d.t.face(true, 80), n, x, r.Min.Y+130, list.Left, white)
 	first, second = d.pair(Say("秒", "seconds"))
-	d.Line(d.t.face(true, 24), first, end+12, r.Min.Y+158, list.Left, white)
-	d.Line(d.t.face(false, 17), second, end+16+d.Width(d.t.face(true, 24), first), r.Min.Y+160, list.Left, mist)
-	y := r.Min.Y + 208
+	d.Line(d.t.face(true, 24), first, end+12, r.Min.Y+143, list.Left, white)
+	d.Line(d.t.face(false, 17), second, end+16+d.Width(d.t.face(true, 24), first), r.Min.Y+145, list.Left, mist)
+	y := r.Min.Y + 188
 	for i, s := range c.Steps {
-		d.step(x, y+i*54, room, i, s)
+		d.step(x, y+i*50, room, i, s)
 	}
 	first, second = d.pair(c.Hint)
-	d.Label(first, x, r.Max.Y-52, room, list.Left, mint, d.t.sizes(false, 18, 17, 16, 15, 14)...)
-	d.Label(second, x, r.Max.Y-26, room, list.Left, mist, d.t.sizes(false, 15, 14, 13, 12)...)
+	d.Label(first, x, r.Max.Y-50, room, list.Left, mint, d.t.sizes(false, 18, 17, 16, 15, 14)...)
+	d.Label(second, x, r.Max.Y-25, room, list.Left, mist, d.t.sizes(false, 15, 14, 13, 12)...)
 }
 
 func (d *drawing) step(x, y, room, number int, s Note) {
@@ -55,7 +55,7 @@ func (d *drawing) step(x, y, room, number int, s Note) {
 	d.Round(paint.Rect(x, y, 32, 32), 16, c)
 	d.Line(d.t.face(true, 17), strconv.Itoa(number+1), x+16, y+16, list.Center, white)
 	first, second := d.pair(s.Words)
-	d.Label(first, x+46, y+8, room-46, list.Left, white, d.t.sizes(false, 19, 18, 17, 16)...)
+	d.Label(first, x+46, y+8, room-46, list.Left, white, d.t.sizes(false, 19, 18, 17, 16, 15, 14)...)
 	d.Label(second, x+46, y+32, room-46, list.Left, mist, d.t.sizes(false, 15, 14, 13)...)
 }
 
@@ -88,17 +88,16 @@ func (d *drawing) tile(r image.Rectangle, b Button, number int) {
 	d.Icon(b.Icon, r.Min.X+52, cy, 36, c.icon)
 	x, room := r.Min.X+104, r.Dx()-104-44
 	first, second := d.pair(b.Words)
-	d.Label(first, x, cy-36, room, list.Left, c.text, d.t.sizes(true, 24, 23, 22, 21, 20, 19, 18)...)
-	d.Label(second, x, cy-8, room, list.Left, c.sub, d.t.sizes(false, 16, 15, 14, 13)...)
 	more, _ := d.pair(b.More)
-	f := d.t.face(false, 16)
-	lines := d.paragraph(f, more, room+28)
+	lines := d.paragraph(d.t.face(false, 16), more, room+28)
+	if len(lines) > 2 {
+		d.Cuts = append(d.Cuts, more)
+	}
+	y := cy - 22 - 11*len(lines)
+	d.Label(first, x, y, room, list.Left, c.text, d.t.sizes(true, 24, 23, 22, 21, 20, 19, 18)...)
+	d.Label(second, x, y+28, room, list.Left, c.sub, d.t.sizes(false, 16, 15, 14, 13)...)
 	for i, s := range lines {
-		if i == 2 {
-			d.Cuts = append(d.Cuts, more)
-			break
-		}
-		d.Line(f, s, x, cy+20+22*i, list.Left, c.sub)
+		d.Line(d.t.face(false, 16), s, x, y+56+22*i, list.Left, c.sub)
 	}
 	d.Line(d.t.face(true, 20), strconv.Itoa(number+1), r.Max.X-24, r.Min.Y+24, list.Center, c.sub)
 }
@@ -172,6 +171,10 @@ func (d *drawing) field(r image.Rectangle) {
 		return
 	}
 	w := (r.Dx() - 24) / f.Groups
+	faces := d.t.sizes(true, 28, 26, 24, 22, 20, 18, 16)
+	for len(faces) > 1 && d.Width(faces[0], strings.Repeat("0", f.Size)) > w-8 {
+		faces = faces[1:] // one size for all groups
+	}
 	for i := range f.Groups {
 		part := f.Text[min(i*f.Size, len(f.Text)):min((i+1)*f.Size, len(f.Text))]
 		x := r.Min.X + 12 + i*w + w/2
@@ -182,7 +185,7 @@ func (d *drawing) field(r image.Rectangle) {
 		case len(f.Text)/f.Size == i:
 			c = blue
 		}
-		d.Label(part, x, y-4, w-8, list.Center, of, d.t.sizes(true, 28, 26, 24, 22, 20, 18, 16)...)
+		d.Label(part, x, y-4, w-8, list.Center, of, faces...)
 		d.Fill(paint.Rect(x-w/2+8, r.Max.Y-16, w-16, 3), c)
 	}
 }
@@ -206,6 +209,7 @@ func (d *drawing) entry(r image.Rectangle) {
 	at := func(i int) image.Rectangle { return paint.Rect(r.Min.X+i*(w+gap), r.Min.Y, w, r.Dy()) }
 	for i, b := range d.p.Buttons {
 		if i < 1 {
+			b.Look = Grey
 			d.button(at(0), b, 9)
 		}
 	}
