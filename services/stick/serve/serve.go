@@ -266,6 +266,7 @@ func (s *Service) refuse(w http.ResponseWriter, path string, err error) {
 // send copies a file to the caller. When it ends early, the length that was announced tells the caller so.
 func send(w http.ResponseWriter, r io.Reader) error {
 	rc := http.NewResponseController(w)
+	defer func() { _ = rc.SetWriteDeadline(time.Time{}) }() // the connection may be used again
 	buf := make([]byte, part)
 	for {
 		n, err := io.ReadFull(r, buf)
