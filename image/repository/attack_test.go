@@ -15,7 +15,7 @@ import (
 )
 
 // Each test below makes one attack, as it is named in issue trackers and in TUF's own
-// list, exactly (A49, A51).
+// list, exactly (A49, A121).
 
 const releaseFile = "choba.pc-x86-64.release"
 

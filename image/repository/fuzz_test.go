@@ -12,7 +12,7 @@ func FuzzRepository(f *testing.F) {
 	v := newVendor(f)
 	v.publish(product, 7)
 	good := v.files()
-	names := sortedKeys(good)
+	names, root := sortedKeys(good), testRoot(f)
 	for i, name := range names {
 		if len(good[name]) < 64<<10 {
 			f.Add(uint8(i), good[name])
@@ -22,8 +22,12 @@ func FuzzRepository(f *testing.F) {
 	names = append(names, "metadata/2.root.json")
 	f.Fuzz(func(t *testing.T, which uint8, data []byte) {
 		name := names[int(which)%len(names)]
-		c := &Client{root: testRoot(t), dir: t.TempDir()}
-		offer, err := c.Latest(t.Context(), good.with(files{name: data}, name), product, hardware, epoch)
+		w := walk{ctx: t.Context(), from: good.with(files{name: data}, name), now: epoch}
+		var offer Offer
+		err := w.roots(root, func(memory) error { return nil })
+		if err == nil {
+			offer, err = w.offer(product, hardware)
+		}
 		if err == nil {
 			m, err := readManifest(offer.Signed)
 			require.NoError(t, err)

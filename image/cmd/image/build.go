@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/choba-os/choba/image/bootimage"
+	"github.com/choba-os/choba/image/cmd/devrepo"
 	"github.com/choba-os/choba/image/disk"
 	"github.com/choba-os/choba/image/firmware"
 	"github.com/choba-os/choba/image/release"
@@ -20,8 +21,12 @@ import (
 // job is one build under way: the configuration and what the steps have made.
 type job struct {
 	config
-	keys     *dev.Keys
-	trust    trust.Root
+	keys  *dev.Keys
+	trust trust.Root
+
+	repositoryRoot []byte // whose metadata a register believes: root.json
+	source         []byte // where it looks for releases: update.json
+
 	programs map[string]string // package → built file
 	boot     []byte
 	bootID   []byte
@@ -115,7 +120,13 @@ func (j *job) stepKeys(context.Context) (said string, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	for _, f := range j.keys.Public() {
+	if j.repositoryRoot, err = devrepo.Root(j.keys); err != nil {
+		return "", err
+	}
+	if j.source, err = devrepo.Source(j.keys); err != nil {
+		return "", err
+	}
+	for _, f := range append(j.keys.Public(), dev.File{Name: "root.json", Data: j.repositoryRoot}, dev.File{Name: "update.json", Data: j.source}) {
 		if err := os.WriteFile(filepath.Join(dir, f.Name), f.Data, 0o644); err != nil {
 			return "", err
 		}
@@ -137,7 +148,7 @@ func (j *job) stepBoot(ctx context.Context) (said string, err error) {
 	signer := func(p dev.Pair) bootimage.Signer { return bootimage.Signer{Key: p.Key, Cert: p.Cert} }
 	in := bootimage.Inputs{
 		DB: signer(j.keys.DB), Kexec: signer(j.keys.Kexec), Verity: signer(j.keys.Verity),
-		Recovery: recovery, Trust: j.keys.Trust, Progress: j.log,
+		Recovery: recovery, Trust: j.keys.Trust, Source: j.source, Progress: j.log,
 	}
 	if j.boot, err = bootimage.Build(ctx, in); err != nil {
 		return "", err

@@ -6,8 +6,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/choba-os/choba/keys/dev"
+	"github.com/choba-os/choba/services/table"
 )
 
 // config is all that a build depends on beside the sources.
@@ -22,6 +24,8 @@ type config struct {
 	bundle  bool   // stop at the bundle: no disk to flash
 	fault   string // a test release that does not work, see faults
 	log     io.Writer
+
+	services []string // binaries that the service table names, each once
 }
 
 func configure(args []string, log io.Writer) (config, error) {
@@ -67,9 +71,24 @@ func (c *config) complete() (err error) {
 		}
 	}
 	if c.keys == "" {
-		c.keys, err = dev.DefaultDir()
+		if c.keys, err = dev.DefaultDir(); err != nil {
+			return err
+		}
 	}
-	return err
+	return c.readServices()
+}
+
+func (c *config) readServices() error {
+	t, err := table.Load(filepath.Join(c.root, tableFile))
+	if err != nil {
+		return err
+	}
+	for _, r := range t.Rows() {
+		if !slices.Contains(c.services, r.Binary) {
+			c.services = append(c.services, r.Binary)
+		}
+	}
+	return nil
 }
 
 // defaultCache is image in $CHOBA_CACHE, or in choba in the user's cache.

@@ -6,7 +6,7 @@
 //	out/disk.img        the whole disk (sparse)
 //	out/shop.pack       the sample store pack that is in the image
 //	out/vars.fd         firmware variables with Secure Boot on
-//	out/keys/           certificates and trust.txt, public halves only
+//	out/keys/           certificates, trust.txt, root.json and update.json: public halves only
 //
 // With -with-probe it builds a test image into out/test instead; no product image
 // holds the probe.

@@ -29,17 +29,15 @@ const (
 	confinePath = "/sbin/confine"
 )
 
-// programs is the whole list. There is no way to leave one out.
+// programs is the whole list: what boots, and every service of the table.
 func (c config) programs() []program {
 	list := []program{
 		{recoveryPkg, ""},
 		{"./init", "/init"},
 		{"./init/confine", confinePath},
-		{"./services/journal/cmd", "/svc/journal"},
-		{"./services/ports/cmd", "/svc/ports"},
-		{"./services/devices/cmd", "/svc/devices"},
-		{"./services/register/cmd", "/svc/register"},
-		{"./services/screen/cmd", "/svc/screen"},
+	}
+	for _, path := range c.services {
+		list = append(list, program{"./services/" + filepath.Base(path) + "/cmd", path})
 	}
 	if c.probe {
 		list = append(list, program{probePkg, probePath}, program{probePkg + "/confine", confinePath})

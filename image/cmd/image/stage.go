@@ -12,19 +12,21 @@ import (
 	"strings"
 )
 
-// item is one entry of the image's root. An item without data is a folder.
+// item is one entry of the image's root. An item without data or link is a folder.
 type item struct {
 	path string // absolute
 	mode fs.FileMode
 	data []byte
+	link string // a symbolic link's target
 }
 
-func (i item) isDir() bool { return i.data == nil }
+func (i item) isDir() bool { return i.data == nil && i.link == "" }
 
 // plain is a file to read, executable one to run. Nothing needs writing: an EROFS
 // has no other mode.
-func plain(path string, data []byte) item      { return item{path, 0o444, data} }
-func executable(path string, data []byte) item { return item{path, 0o555, data} }
+func plain(path string, data []byte) item      { return item{path: path, mode: 0o444, data: data} }
+func executable(path string, data []byte) item { return item{path: path, mode: 0o555, data: data} }
+func link(path, target string) item            { return item{path: path, mode: 0o777, link: target} }
 
 // mountPoints are the empty folders that init mounts things on.
 func mountPoints() []string {
@@ -72,7 +74,7 @@ func (c config) erofs(ctx context.Context, items []item) (path string, hit bool,
 	parts := []string{version, strings.Join(args, " ")}
 	for _, i := range items {
 		sum := sha256.Sum256(i.data)
-		parts = append(parts, i.path, fmt.Sprint(i.mode, i.isDir()), string(sum[:]))
+		parts = append(parts, i.path, fmt.Sprint(i.mode, i.isDir()), i.link, string(sum[:]))
 	}
 	return cache{c.cache}.file("erofs", key(parts...), func(path string) error {
 		stage := filepath.Join(c.out, "stage")
@@ -106,6 +108,12 @@ func writeStage(dir string, items []item) error {
 	}
 	for _, i := range items {
 		path := filepath.Join(dir, i.path)
+		if i.link != "" {
+			if err := os.Symlink(i.link, path); err != nil {
+				return err
+			}
+			continue
+		}
 		var err error
 		if i.isDir() {
 			err = os.Mkdir(path, i.mode)

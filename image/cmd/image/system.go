@@ -36,6 +36,9 @@ func (j *job) items() ([]item, error) {
 		plain("/etc/choba/table.json", tableText),
 		plain("/etc/choba/trust.txt", j.keys.Trust),
 		plain("/etc/choba/ports.json", ports),
+		plain("/etc/choba/root.json", j.repositoryRoot),
+		plain("/etc/choba/update.json", j.source),
+		link("/etc/resolv.conf", "/run/network/resolv.conf"), // what the network service found
 		plain("/share/shop.pack", j.pack),
 		plain("/share/empty.ext4.gz", j.ext4),
 		plain("/boot/boot.efi", j.boot),
