@@ -248,9 +248,9 @@ func (r *Register) settle() {
 	}
 	if first {
 		r.started = true
-		r.cfg.Log.WithField("sale", r.book.Number()).Info("the record is replayed; ready to sell")
+		r.cfg.Log.WithField("sale", r.book.Number()).Info("the record is replayed")
 		go r.readScans(r.ctx, r.scanned)
-		r.cfg.Ready()
+		r.sayReady()
 	}
 	r.settleLate()
 	r.takeScan()

@@ -32,8 +32,10 @@ type Config struct {
 	Printer string // socket
 	Now     func() time.Time
 	Log     *logrus.Entry
-	Ready   func() // called once, when the journal was replayed
+	Ready   func() // called once: the journal was replayed, and a test scan came through (selftest.go)
 	Alive   func() // called by the main loop, several times a second
+
+	Unproven time.Duration // how long readiness waits for the test scan; 0: 45 s
 }
 
 // How long things may take. The main loop waits for the journal, so these stay below the five seconds in which it must show life.
@@ -58,6 +60,7 @@ type Register struct {
 	hub       *hub
 	run       string // names this run of the program
 
+	proved  chan struct{} // closed when the test scan has arrived
 	touches chan touch
 	scans   chan scan
 	results chan sale.Event // of print jobs and drawer commands
@@ -66,6 +69,9 @@ type Register struct {
 
 	// The rest belongs to the goroutine of Run.
 	ctx     context.Context
+	begun   time.Time // when Run began, by the clock that no test holds still
+	proven  bool      // the test scan has arrived
+	said    bool      // Ready was called
 	book    book.State
 	seq     uint64       // number of the first journal entry that is not in the book
 	boot    string       // the machine's boot, as the journal names it
@@ -95,8 +101,11 @@ func New(cfg Config) (*Register, error) {
 	if err != nil {
 		return nil, err
 	}
+	if cfg.Unproven == 0 {
+		cfg.Unproven = unproven
+	}
 	r := &Register{
-		cfg: cfg, zone: zone, catalogue: goods, run: rand.Text()[:8],
+		proved: make(chan struct{}), cfg: cfg, zone: zone, catalogue: goods, run: rand.Text()[:8],
 		journal: journal.New(cfg.Journal), scanner: devices.Scanner(cfg.Scanner), printer: devices.Printer(cfg.Printer),
 		touches: make(chan touch), scans: make(chan scan), results: make(chan sale.Event, printQueue), health: make(chan health),
 		jobs: make(chan printJob, printQueue), ours: map[any]bool{}, devices: map[string]devices.State{},
@@ -114,7 +123,8 @@ func New(cfg Config) (*Register, error) {
 
 // Run works until ctx ends. It never gives up by itself: whatever is missing may come back.
 func (r *Register) Run(ctx context.Context) error {
-	r.ctx = ctx
+	r.ctx, r.begun = ctx, time.Now()
+	go r.selfTest(ctx)
 	go r.printJobs(ctx)
 	go r.watchDevice(ctx, roleScanner, r.scanner.Watch)
 	go r.watchDevice(ctx, rolePrinter, r.printer.Watch)
@@ -148,6 +158,7 @@ func (r *Register) tick() {
 		r.resume()
 	}
 	r.settleLate()
+	r.sayReady()
 	if r.now().Format("15:04") != r.shown {
 		r.publish()
 	}

@@ -79,6 +79,10 @@ func (r *Register) takeScan() {
 	if s == nil || r.down != nil {
 		return
 	}
+	if s.Test != "" {
+		r.takeTest(s)
+		return
+	}
 	err := r.takeOne(*s)
 	if errors.Is(err, errJournal) {
 		return

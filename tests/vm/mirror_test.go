@@ -48,7 +48,8 @@ func newMirror(t *testing.T) *mirror {
 	log.SetOutput(io.Discard)
 	started := make(chan struct{})
 	reg, err := core.New(core.Config{Pack: p, Journal: journaltest.Start(t).Socket("register"), Scanner: "/nowhere/scanner", Printer: "/nowhere/printer",
-		Now: time.Now, Log: logrus.NewEntry(log), Ready: func() { close(started) }, Alive: func() {}})
+		Now: time.Now, Log: logrus.NewEntry(log), Ready: func() { close(started) }, Alive: func() {},
+		Unproven: time.Millisecond})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

@@ -23,6 +23,14 @@ type Scan struct {
 	// Bad says why the input is of no use ("too long", …). It is still a scan:
 	// the cashier has to hear of it.
 	Bad string `json:"bad,omitempty"`
+	// Test is set, and Code and Bad are empty, in a scan that no device sent: the
+	// register asked for it with SelfTest. It is never goods.
+	Test string `json:"test,omitempty"`
+}
+
+// SelfTest is the body of POST /v1/selftest: 1 to 64 of A-Z a-z 0-9 . _ -
+type SelfTest struct {
+	ID string `json:"id"`
 }
 
 // Alignment of a line's text.

@@ -31,6 +31,15 @@ func (c *ScannerClient) Watch(ctx context.Context, fn func(State) error) error {
 	return follow(ctx, c.calls, "/v1/state", fn)
 }
 
+// SelfTest has the service put a marked scan behind all others, on the way that
+// those of the device take. Only the register may call the service at all.
+func (c *ScannerClient) SelfTest(ctx context.Context, id string) error {
+	if err := c.calls.Post(ctx, "/v1/selftest", SelfTest{ID: id}, nil); err != nil {
+		return fmt.Errorf("asking for a test scan: %w", err)
+	}
+	return nil
+}
+
 // PrinterClient uses a printer and the drawer behind it.
 type PrinterClient struct{ calls *link.Client }
 

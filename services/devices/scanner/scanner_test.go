@@ -175,3 +175,26 @@ func TestBadQuestion(t *testing.T) {
 	err := link.Dial(c.socket).Get(t.Context(), "/v1/scans?after=x", nil)
 	require.Equal(t, link.BadRequest, link.KindOf(err))
 }
+
+// A marked scan takes its place among the others, and cannot be taken for one.
+func TestSelfTest(t *testing.T) {
+	c := open(t)
+	c.scan("49012345")
+	require.Equal(t, "49012345", c.take(0, 1)[0].Code)
+	require.NoError(t, c.client.SelfTest(t.Context(), "run-1"))
+	c.scan("49012346")
+	got := c.take(0, 3)
+	require.Equal(t, api.Scan{Seq: 2, Test: "run-1", At: got[1].At}, got[1])
+	require.Empty(t, got[0].Test)
+	require.Empty(t, got[2].Test)
+	for _, id := range []string{"", "a b", "<>", string(make([]byte, 65))} {
+		require.Equal(t, link.BadRequest, link.KindOf(errors.Unwrap(c.client.SelfTest(t.Context(), id))), "%q", id)
+	}
+}
+
+// What a device types is never a test, whatever it types.
+func TestNobodyTypesASelfTest(t *testing.T) {
+	c := open(t)
+	c.scan("4901")
+	require.Empty(t, c.take(0, 1)[0].Test)
+}
