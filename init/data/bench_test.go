@@ -16,6 +16,7 @@ import (
 	"github.com/choba-os/choba/image/layout"
 	"github.com/choba-os/choba/keys/datakey"
 	"github.com/choba-os/choba/keys/seal"
+	"github.com/choba-os/choba/keys/seal/sealtest"
 )
 
 // A bench: memory for the two partitions, a TPM of three lines, dm-crypt in Go, and a "file system" whose size stands
@@ -29,8 +30,11 @@ const (
 type write struct {
 	disk string
 	at   int64
-	data []byte // nil: a sync
+	data []byte          // nil: a sync
+	tpm  sealtest.Memory // not nil: a TPM command, after which the TPM kept this
 }
+
+func (w write) sync() bool { return w.data == nil && w.tpm == nil }
 
 type bench struct {
 	state, disk []byte
@@ -50,6 +54,13 @@ type bench struct {
 	floor *uint64
 	next  *seal.Boot // Reseal to this after Unlock
 	last  *Partition
+
+	// A real TPM in place of the three lines; nil is none.
+	chip  *sealtest.Chip
+	by    seal.Approval
+	boots byte
+
+	ownFails error
 }
 
 func newBench() *bench {
@@ -73,7 +84,7 @@ func (m medium) WriteAt(p []byte, at int64) (int, error) {
 	if at+int64(len(p)) > int64(len(m.data)) {
 		return 0, io.ErrShortWrite
 	}
-	m.b.log = append(m.b.log, write{m.name, at, bytes.Clone(p)})
+	m.b.log = append(m.b.log, write{disk: m.name, at: at, data: bytes.Clone(p)})
 	return copy(m.data[at:], p), nil
 }
 
@@ -110,6 +121,9 @@ func (b *bench) Own(s seal.OwnerSecret, floor uint64) error {
 	}
 	if b.floor == nil {
 		b.floor = &floor
+	}
+	if b.ownFails != nil {
+		return b.ownFails
 	}
 	b.owner = &s
 	return b.noTPM
@@ -227,9 +241,10 @@ func (v *vol) Grow() error {
 func (b *bench) boot() (*vol, error) {
 	v := &vol{b: b}
 	b.mounted = false
+	b.boots++
 	p := New(Parts{
-		State: medium{b, "state", b.state}, Disk: medium{b, "data", b.disk}, TPM: b, Volume: v,
-		Random:   rand.NewChaCha8([32]byte{1}),
+		State: medium{b, "state", b.state}, Disk: medium{b, "data", b.disk}, TPM: b, By: b.by, Volume: v,
+		Random:   rand.NewChaCha8([32]byte{b.boots}),
 		Empty:    func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(emptyFS())), nil },
 		Say:      func(s string) { b.say = append(b.say, s) },
 		Progress: func() {},
@@ -239,11 +254,21 @@ func (b *bench) boot() (*vol, error) {
 	if b.withoutTPM {
 		p.parts.TPM = nil
 	}
+	var chip *seal.TPM
+	if b.chip != nil {
+		chip = seal.New(b.chip)
+		p.parts.TPM = chip
+	}
 	if err := p.Unlock(); err != nil {
 		return v, err
 	}
 	if b.next != nil {
 		if err := p.Reseal(*b.next); err != nil {
+			return v, err
+		}
+	}
+	if chip != nil {
+		if err := chip.Measure(seal.DoorClosed()); err != nil {
 			return v, err
 		}
 	}

@@ -56,7 +56,8 @@ func TestEveryPowerCutOfTheFirstBoot(t *testing.T) {
 			require.NoError(t, err, "cut after write %d (%s)", n, how)
 			b.requireGood(t, v)
 			// And a second cut during the repair changes nothing.
-			again := &bench{state: bytes.Clone(b.state), disk: bytes.Clone(b.disk)}
+			again := newBench()
+			again.state, again.disk, again.boots = bytes.Clone(b.state), bytes.Clone(b.disk), 200
 			v, err = again.boot()
 			require.NoError(t, err)
 			again.requireGood(t, v)
@@ -71,10 +72,18 @@ func TestEveryPowerCutOfTheFirstBoot(t *testing.T) {
 // last write before the cut that was not synced never arrives, the ones after it do.
 func replay(log []write, how string) *bench {
 	b := newBench()
+	b.boots = 100
+	b.play(log, how)
+	return b
+}
+
+func (b *bench) play(log []write, how string) {
 	skip := -1
 	if how == "lost" {
-		for i := len(log) - 1; i >= 0 && log[i].data != nil; i-- {
-			skip = i
+		for i := len(log) - 1; i >= 0 && !log[i].sync(); i-- {
+			if log[i].data != nil {
+				skip = i
+			}
 		}
 	}
 	for i, w := range log {
@@ -90,7 +99,6 @@ func replay(log []write, how string) *bench {
 		}
 		copy(map[string][]byte{"state": b.state, "data": b.disk}[w.disk][w.at:], data)
 	}
-	return b
 }
 
 // A sealed key that cannot be read on a disk in use is never replaced.
@@ -114,11 +122,11 @@ func made(t *testing.T) *bench {
 }
 
 // refuses boots and wants this error and not a single write.
-func (b *bench) refuses(t *testing.T, want error, says string) {
+func (b *bench) refuses(t *testing.T, want error, says string, because ...any) {
 	t.Helper()
 	b.log = nil
 	_, err := b.boot()
-	require.Error(t, err)
+	require.Error(t, err, because...)
 	if want != nil {
 		require.ErrorIs(t, err, want)
 	}

@@ -1,7 +1,7 @@
 // Package sealtest is a software TPM (swtpm) whose power can be cut and whose
 // memory can be copied, for the tests of what is kept in a TPM.
 //
-// It is for tests only and knows nothing of keys or policies. The rule that keeps
+// It is for tests only, and does not know keys or policies. The rule that keeps
 // it small: a process, its wire, and a count of what crossed it.
 package sealtest
 
