@@ -1,7 +1,7 @@
 // Package medium is what lies on a memory stick, as far as an update may see of it: files of a repository folder
 // (docs/formats/repository.md) and bundles beside it.
 //
-// It believes nothing that it reads and writes nothing. The rule that keeps it small: a path is one of a few fixed
+// It is not a file system: it believes nothing that it reads, and writes nothing. The rule that keeps it small: a path is one of a few fixed
 // shapes before the stick is even asked.
 package medium
 
