@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,9 +44,11 @@ type counter struct {
 	pack    pack.Pack
 	dir     string
 
-	stop   func()
-	client *api.Client
-	acts   int
+	stop     func()
+	client   *api.Client
+	acts     int
+	ready    atomic.Int32
+	unproven time.Duration
 }
 
 func samplePack(t testing.TB) pack.Pack {
@@ -85,7 +88,8 @@ func (c *counter) at(name string) string { return filepath.Join(c.dir, name) }
 func (c *counter) on() {
 	c.cut()
 	r, err := New(Config{Pack: c.pack, Journal: c.at("journal"), Scanner: c.at("scanner"), Printer: c.at("printer"),
-		Now: func() time.Time { return time.Date(2026, 11, 21, 5, 32, 0, 0, time.UTC) }, Log: silent(), Ready: func() {}, Alive: func() {}})
+		Now: func() time.Time { return time.Date(2026, 11, 21, 5, 32, 0, 0, time.UTC) }, Log: silent(), Ready: func() { c.ready.Add(1) }, Alive: func() {},
+		Unproven: c.unproven})
 	require.NoError(c.t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	var wait sync.WaitGroup
@@ -190,12 +194,33 @@ type playedScanner struct {
 	mu      sync.Mutex // guards what follows
 	scans   []devices.Scan
 	changed chan struct{}
+	tests   bool     // it can be asked for a test scan
+	asked   []string // for which
+}
+
+func (s *playedScanner) selfTest(w http.ResponseWriter, q *http.Request) {
+	var t devices.SelfTest
+	s.mu.Lock()
+	can := s.tests
+	s.mu.Unlock()
+	if !can {
+		link.Refuse(w, link.NotFound, "not here")
+		return
+	}
+	if link.Read(w, q, &t) {
+		s.mu.Lock()
+		s.asked = append(s.asked, t.ID)
+		s.mu.Unlock()
+		s.put(devices.Scan{Test: t.ID, At: time.Now()})
+		link.Reply(w, struct{}{})
+	}
 }
 
 func playScanner(t testing.TB, socket string) *playedScanner {
 	s := &playedScanner{changed: make(chan struct{})}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/scans", s.serve)
+	mux.HandleFunc("POST /v1/selftest", s.selfTest)
 	mux.HandleFunc("GET /v1/state", stateOf(devices.State{Device: "played", Connection: devices.Ready}))
 	played(t, socket, mux)
 	return s
