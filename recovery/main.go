@@ -1,20 +1,21 @@
 // Command recovery is the only program of the boot image. At every boot it
 // chooses, checks and measures a slot, closes the doors behind it and switches
-// to the slot's /init; when no slot is good it stays and says why.
+// to the slot's /init; when no slot is good it says why and repairs the register.
 //
 // It is not init: it starts no service and never opens the data partition.
 //
 // The rule that keeps it small: the way is written in recovery/boot as printable
-// plans; here the machine, the console and the screens are put together.
+// plans, what a repair is in recovery/guide and recovery/act; here the machine, the
+// console, the screens and the hands are put together.
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
 	"time"
 
-	"github.com/choba-os/choba/drivers/display/notice"
 	"github.com/choba-os/choba/recovery/boot"
 	"github.com/choba-os/choba/recovery/machine"
 )
@@ -35,8 +36,5 @@ func run(pid int, out io.Writer) error {
 	if pid != 1 {
 		return boot.Print(out)
 	}
-	b := boot.New(machine.New(out))
-	var screens notice.Screens
-	defer screens.Close()
-	return b.Stay(b.Run(), screens.Show)
+	return repair(context.Background(), boot.New(machine.New(out)).Run())
 }

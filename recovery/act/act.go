@@ -99,6 +99,12 @@ type Actor struct {
 // New returns an actor; report is told of progress by the goroutine that runs Do.
 func New(m Machine, report func(Progress)) *Actor { return &Actor{m: m, report: report} }
 
+// DoTelling is Do with the one who is told of progress.
+func (a *Actor) DoTelling(ctx context.Context, r Request, progress func(Progress)) Report {
+	a.report = progress
+	return a.Do(ctx, r)
+}
+
 // Do does one action. It always returns a report; ctx ends it early.
 func (a *Actor) Do(ctx context.Context, r Request) Report {
 	a.record(r.Action, "phase", "begin", "what", describe(r))

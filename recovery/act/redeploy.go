@@ -43,6 +43,9 @@ func (a *Actor) redeploy(ctx context.Context, r Request) Report {
 			return Report{Title: Say("中止しました", "Stopped"), Lines: lines}
 		}
 	}
+	if err := a.Forgive(); err != nil {
+		a.m.Say("note: the slot record is not changed: " + err.Error())
+	}
 	return Report{Title: Say("復旧できませんでした", "It could not be repaired"), Lines: lines}
 }
 
