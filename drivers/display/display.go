@@ -64,6 +64,19 @@ func Open(path string) ([]*Output, error) {
 	return outs, nil
 }
 
+// Close gives the card back: the picture goes, and those of the card's other outputs go with it.
+func (o *Output) Close() error {
+	var unmapped error
+	if o.mem != nil {
+		unmapped = unix.Munmap(o.mem)
+		o.mem = nil
+	}
+	if err := o.f.Close(); !errors.Is(err, os.ErrClosed) {
+		return errors.Join(unmapped, err)
+	}
+	return unmapped
+}
+
 // Size is the screen's size in pixels.
 func (o *Output) Size() (w, h int) { return o.w, o.h }
 

@@ -7,6 +7,7 @@ package screen
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"image"
 	"time"
@@ -57,7 +58,11 @@ const (
 	retryTime  = 200 * time.Millisecond // before the register is called again
 )
 
-// Run works until ctx ends or a screen fails.
+// ErrOutput is a screen that does not take a picture any more.
+var ErrOutput = errors.New("painting screen")
+
+// Run works until ctx ends or a screen fails, which is an ErrOutput. It says ready when a view of the register's is on
+// show on every screen.
 func Run(ctx context.Context, c Config) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -117,7 +122,9 @@ func (l *loop) run(ctx context.Context, r *remote) error {
 		if err := l.paint(); err != nil {
 			return err
 		}
-		l.c.Life.Ready()
+		if !l.ui.Away && l.v.Phase != "" { // a view of the register's is on show, and the kernel took every frame of it
+			l.c.Life.Ready()
+		}
 		l.c.Life.Alive()
 		select {
 		case <-ctx.Done():
@@ -193,7 +200,7 @@ func (l *loop) paint() error {
 		}
 		if damage := s.painter.Paint(pic); len(damage) > 0 {
 			if err := s.out.Show(s.painter.Canvas(), damage); err != nil {
-				return fmt.Errorf("painting screen %d: %w", i+1, err)
+				return fmt.Errorf("%w %d: %w", ErrOutput, i+1, err)
 			}
 		}
 	}

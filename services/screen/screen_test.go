@@ -2,6 +2,7 @@ package screen_test
 
 import (
 	"context"
+	"errors"
 	"image"
 	"io"
 	"net"
@@ -223,6 +224,10 @@ func sale() api.View {
 func TestSellsByTouch(t *testing.T) {
 	b := start(t)
 	b.shows(api.View{}, view.UI{Away: true}, "the screen says that it waits before there is a register")
+	require.Eventually(t, func() bool { b.life.mu.Lock(); defer b.life.mu.Unlock(); return b.life.alive > 1 }, 5*time.Second, 10*time.Millisecond)
+	b.life.mu.Lock()
+	require.Zero(t, b.life.ready, "a screen without a register's view is not ready")
+	b.life.mu.Unlock()
 	defer b.reg.serve(t, b.socket)()
 	b.shows(sale(), view.UI{}, "the register's sale")
 	<-b.painted
@@ -329,4 +334,21 @@ func TestSecondScreenIsTheCustomers(t *testing.T) {
 		require.NotContains(t, o.Text, v.Lines[0].Code)
 	}
 	require.Empty(t, pic.Hits)
+}
+
+// dead is a screen that takes no picture.
+type dead struct{ output }
+
+func (d *dead) Show(*paint.Canvas, []image.Rectangle) error { return errors.New("no such device") }
+
+// A frame that the kernel refuses is no sign of readiness, and says which screen it was.
+func TestDeadScreen(t *testing.T) {
+	var l life
+	log := logrus.New()
+	log.SetOutput(io.Discard)
+	err := screen.Run(t.Context(), screen.Config{Register: api.New(filepath.Join(t.TempDir(), "r")), Outputs: []screen.Output{&output{}, &dead{}},
+		Touches: make(chan input.Touch), Life: &l, Session: "x", Log: logrus.NewEntry(log)})
+	require.ErrorIs(t, err, screen.ErrOutput)
+	require.ErrorContains(t, err, "painting screen 2: no such device")
+	require.Zero(t, l.ready)
 }
