@@ -1,8 +1,9 @@
 // Command cmd (choba-keys) makes the development keys that are missing and lists
-// all of them with their fingerprints.
+// all of them with their fingerprints. With "escrow -identity FILE BLOB" it tells the
+// recovery code of a register.
 //
-// It is not for a vendor's keys, and it never prints a private byte. The rule that
-// keeps it small: all it can do is in keys/dev.
+// It makes no keys for a vendor, and lists no private byte. The rule that keeps it
+// small: all it can do is in keys/dev and keys/escrow.
 package main
 
 import (
@@ -22,6 +23,9 @@ func main() {
 }
 
 func run(args []string, out io.Writer) error {
+	if len(args) > 0 && args[0] == "escrow" {
+		return showCode(args[1:], out)
+	}
 	flags := flag.NewFlagSet("keys", flag.ContinueOnError)
 	dir := flags.String("dir", "", "key folder (default $CHOBA_KEYS, else the user's cache)")
 	if err := flags.Parse(args); err != nil {
