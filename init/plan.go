@@ -15,7 +15,13 @@ const dogTime = 30 * time.Second
 // plan is everything that init does at boot, in order. testdata/plan.golden holds its print.
 func (m *machine) plan() plan.Plan {
 	step := func(need plan.Need, name string, do func() error) plan.Step {
-		return plan.Step{Name: name, Need: need, Do: func(context.Context) error { return do() }}
+		return plan.Step{Name: name, Need: need, Do: func(context.Context) error {
+			if m.over.Load() {
+				select {} // the boot is being ended: nothing new begins
+			}
+			m.doing.Store(name)
+			return do()
+		}}
 	}
 	var p plan.Plan
 	for _, mount := range system.Mounts() {
@@ -26,18 +32,25 @@ func (m *machine) plan() plan.Plan {
 		step(plan.Useful, "take over the watchdog", m.takeWatchdog),
 		step(plan.Useful, "take over ctrl-alt-del", system.KeysAsSignals),
 		step(plan.Needed, "read the boot facts from recovery", m.readFacts),
+		step(plan.Needed, "find the state and data partitions", m.findDisk),
+		step(plan.Useful, "see whether this release is on trial", m.readRecord),
 		step(plan.Useful, "check the clock", m.checkClock),
 		step(plan.Useful, "set the host name", func() error { return system.Hostname("choba") }),
 		step(plan.Useful, "bring up loopback", system.Loopback),
 		step(plan.Needed, "read the trust list and the service table", m.readTables),
-		step(plan.Needed, "find the state and data partitions", m.findDisk),
+		step(plan.Needed, "read what the running release says of itself", m.readRunning),
 		step(plan.Useful, "let the data partition fill the disk", m.fillDisk),
 		step(plan.Needed, "open the TPM", m.openTPM),
 		step(plan.Needed, "unseal the data key, or make it at the first boot", m.unlock),
+		step(plan.Useful, "raise the version floor to where it should be", m.raiseFloor),
+		step(plan.Useful, "seal the data key to a boot image that is to be replaced", m.prepareBootUpdate),
 		step(plan.Always, "close the door: extend PCR 13", m.closeDoor),
 		step(plan.Useful, "give device nodes to their services", m.giveDevices),
+		step(plan.Useful, "give the idle slot to the update service", m.giveIdleSlot),
 		step(plan.Useful, "listen for refused executions", m.listenForRefusals),
+		step(plan.Useful, "listen for the power button", m.listenForPower),
 		step(plan.Needed, "give up all rights that are not needed any more", m.giveUpRights),
+		step(plan.Needed, "leave word of this boot for the services", m.leaveWord),
 		step(plan.Needed, "make the services' sockets and cgroups", m.prepareServices),
 		step(plan.Needed, "start the services that keep no data", m.startDataless),
 		step(plan.Needed, "open the data partition, or make it at the first boot", m.openData),

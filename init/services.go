@@ -4,40 +4,53 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
-	"github.com/choba-os/choba/image/layout"
-	"github.com/choba-os/choba/image/release"
-	"github.com/choba-os/choba/image/slot"
+	"github.com/choba-os/choba/init/desk"
 	"github.com/choba-os/choba/init/supervise"
 	"github.com/choba-os/choba/init/system"
+	bootapi "github.com/choba-os/choba/services/boot/api"
 	"github.com/choba-os/choba/services/table"
 )
 
 const confine = "/sbin/confine"
 
-func (m *machine) prepareServices() (err error) {
+// leaveWord makes the folder of all sockets and puts the facts of this boot there.
+func (m *machine) leaveWord() error {
 	if err := os.MkdirAll(table.SocketDir, 0o755); err != nil {
 		return err
 	}
+	return m.leaveFacts(bootapi.FactsPath)
+}
+
+func (m *machine) prepareServices() (err error) {
+	if err := m.answerUpdate(); err != nil {
+		return err
+	}
 	m.services, err = supervise.New(supervise.Config{
-		Rows: m.table.Rows(), Confine: confine, Sockets: table.SocketDir, Cgroups: cgroupRoot, Namespaces: true,
+		Rows: m.table.Rows(), Confine: confine, Sockets: table.SocketDir, Cgroups: cgroupRoot, Namespaces: true, Trial: m.trial(),
 		Hooks: supervise.Hooks{
-			Line:  func(service, line string) { m.console.Line(service + ": " + line) },
-			Event: m.serviceEvent,
-			Ready: m.ready,
-			Feed:  m.feed,
-			Late:  m.late,
+			Line:    func(service, line string) { m.console.Line(service + ": " + line) },
+			Event:   m.serviceEvent,
+			Ready:   m.ready,
+			Healthy: m.healthy,
+			Failed:  m.unhealthy,
+			Feed:    m.feed,
+			Late:    m.late,
 		},
 	})
 	if err != nil {
 		return err
 	}
-	var ctx context.Context
-	ctx, m.endService = context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	m.atEnd("stopping the services", func() error {
+		cancel()
+		<-ended
+		return nil
+	})
 	go func() {
-		defer close(m.ended)
+		defer close(ended)
 		if err := m.services.Run(ctx, m.start); err != nil {
 			m.console.Say("%v", err)
 		}
@@ -45,7 +58,38 @@ func (m *machine) prepareServices() (err error) {
 	go m.journal.Run(ctx)
 	m.journal.Add("boot.start", map[string]any{
 		"slot": m.facts.slot, "version": m.facts.version, "root": m.facts.rootHash[:12], "notes": m.facts.notes, "clock": sure(m.clock),
+		"trial": m.onTrial.Load(), "jumped": m.facts.jumped, "insecure": m.insecure(),
 	})
+	m.tellHistory()
+	return nil
+}
+
+// trial is what the running release has to show, nil when it was kept before.
+func (m *machine) trial() *supervise.Trial {
+	if !m.onTrial.Load() {
+		return nil
+	}
+	left := m.times.ready - (system.SinceBoot() - m.began)
+	return &supervise.Trial{ReadyBy: time.Now().Add(left), Soak: m.times.soak}
+}
+
+// answerUpdate makes the socket where the row that writes the idle slot may ask. Without such a row there is none.
+func (m *machine) answerUpdate() error {
+	for _, r := range m.table.Rows() {
+		if !r.IdleSlot {
+			continue
+		}
+		ln, err := desk.Listen(bootapi.Socket)
+		if err != nil {
+			return err
+		}
+		d := desk.Server{UID: r.UID, Slots: slots{m}, Say: func(s string) { m.console.Say("%s", s) }}
+		go func() {
+			if err := d.Run(context.Background(), ln); err != nil {
+				m.console.Say("%v", err)
+			}
+		}()
+	}
 	return nil
 }
 
@@ -105,54 +149,4 @@ func (m *machine) serviceEvent(e supervise.Event) {
 func (m *machine) late(service string) {
 	m.console.Say("%s has been silent for %v; the watchdog is not fed until it speaks", service, supervise.Fresh)
 	m.journal.Add("service.late", map[string]string{"service": service})
-}
-
-// ready is called when every needed service has said that it is ready. What follows waits for the disk and so runs
-// beside the supervision.
-func (m *machine) ready() {
-	at := system.SinceBoot()
-	m.console.Say("ready to sell, %.2f s since boot, %.2f s in init", at.Seconds(), (at - m.began).Seconds())
-	services := strings.Join(m.readyAfter, ", ")
-	m.console.Say("ready after its start: %s", services)
-	go func() {
-		content := map[string]any{
-			"slot": m.facts.slot, "version": m.facts.version, "bootMs": at.Milliseconds(), "initMs": (at - m.began).Milliseconds(),
-			"services": services,
-		}
-		if err := m.commit(); err != nil {
-			m.console.Say("committing slot %s: %v", m.facts.slot, err)
-			content["commit"] = err.Error()
-		}
-		m.journal.Add("boot.ready", content)
-	}()
-}
-
-// commit writes into the slot record that the running release has reached ready.
-func (m *machine) commit() error {
-	part := m.disk.Parts[layout.SlotPartition(string(m.facts.slot))]
-	f, err := os.Open(part.Path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	signed, err := release.ReadHead(f, part.Size)
-	if err != nil {
-		return err
-	}
-	running, err := release.Check(m.trust, signed, release.Register{Hardware: release.HardwarePC})
-	if err != nil {
-		return err
-	}
-	if root := running.Verity.Root.String(); root != m.facts.rootHash {
-		return fmt.Errorf("slot %s holds root hash %s, running is %s", m.facts.slot, root, m.facts.rootHash)
-	}
-	rec, _, err := slot.Load(m.state)
-	if err != nil {
-		m.console.Say("%v", err) // the default record; MarkReady knows what to do with it
-	}
-	rec, err = slot.MarkReady(rec, m.facts.slot, running.Version, running.ID)
-	if err != nil {
-		return err
-	}
-	return slot.Store(m.state, rec)
 }

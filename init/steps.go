@@ -14,6 +14,7 @@ import (
 	"github.com/choba-os/choba/drivers/watchdog"
 	"github.com/choba-os/choba/image/layout"
 	"github.com/choba-os/choba/init/audit"
+	"github.com/choba-os/choba/init/button"
 	"github.com/choba-os/choba/init/clock"
 	"github.com/choba-os/choba/init/data"
 	"github.com/choba-os/choba/init/fill"
@@ -22,6 +23,7 @@ import (
 	"github.com/choba-os/choba/init/volume"
 	"github.com/choba-os/choba/keys/seal"
 	"github.com/choba-os/choba/keys/trust"
+	bootapi "github.com/choba-os/choba/services/boot/api"
 	"github.com/choba-os/choba/services/table"
 )
 
@@ -79,8 +81,20 @@ func (m *machine) findDisk() (err error) {
 	if m.disk, err = disk.Wait(ctx, "/", layout.State, layout.Data, layout.SlotPartition(string(m.facts.slot))); err != nil {
 		return err
 	}
-	m.state, err = os.OpenFile(m.disk.Parts[layout.State].Path, os.O_RDWR, 0)
-	return err
+	state, err := os.OpenFile(m.disk.Parts[layout.State].Path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	m.state = state
+	m.haveState.Store(true)
+	// The other slot may be missing on a damaged disk: the register sells, and cannot be updated.
+	other := layout.SlotPartition(string(m.facts.slot.Other()))
+	if both, err := disk.Find("/", layout.State, other); err == nil {
+		m.idle = both.Parts[other]
+	} else {
+		m.console.Say("%v", err)
+	}
+	return nil
 }
 
 // fillDisk lets the data partition take what the disk has more than the image that was flashed: at the first boot, and
@@ -95,9 +109,19 @@ func (m *machine) fillDisk() error {
 	return err
 }
 
-func (m *machine) openTPM() (err error) {
-	m.tpm, err = seal.Open(seal.Device)
-	return err
+// openTPM goes on without a TPM only where both say so: recovery, which knows the machine, and the trust list of this
+// release.
+func (m *machine) openTPM() error {
+	t, err := seal.Open(seal.Device)
+	if err == nil {
+		m.tpm = t
+		return nil
+	}
+	if m.trust.NoTPM != trust.Sell || !m.facts.without(bootapi.NoTPM) {
+		return err
+	}
+	m.console.Say("INSECURE: no TPM protects the data key: %v", err)
+	return nil
 }
 
 func (m *machine) unlock() error {
@@ -107,24 +131,30 @@ func (m *machine) unlock() error {
 		return err
 	}
 	m.volume = volume.New(part.Path, part.Size, dataDir)
-	m.partition = data.New(data.Parts{
-		State: m.state, Disk: raw, TPM: m.tpm, Random: rand.Reader, Volume: m.volume, Empty: openEmpty,
+	m.atEnd("closing the data", m.volume.Close)
+	parts := data.Parts{
+		State: m.state, Disk: raw, Random: rand.Reader, Volume: m.volume, Empty: openEmpty,
+		NoTPM: m.trust.NoTPM == trust.Sell, Escrow: m.trust.Escrow,
 		By:       seal.Approval{Key: m.trust.PCR, RootHash: m.facts.rootHash, Version: m.facts.version, Signature: m.facts.approval},
 		Say:      func(s string) { m.console.Say("%s", s) },
 		Progress: m.feed,
-	})
+	}
+	if m.tpm != nil {
+		parts.TPM = m.tpm
+	}
+	m.partition = data.New(parts)
 	return m.partition.Unlock()
 }
 
-// closeDoor makes the data key unreachable for the rest of this boot, whatever happened before. After it the TPM is
-// closed too.
+// closeDoor makes the data key unreachable for the rest of this boot, whatever happened before. The TPM itself stays
+// open until the release is kept: the floor rises then.
 func (m *machine) closeDoor() error {
-	if m.tpm == nil { // the plan broke off before it was opened
-		if err := m.openTPM(); err != nil {
+	if m.tpm == nil { // there is none, or the plan broke off before it was opened
+		if err := m.openTPM(); err != nil || m.tpm == nil {
 			return err
 		}
 	}
-	return errors.Join(m.tpm.Measure(seal.DoorClosed()), m.tpm.Close())
+	return m.tpm.Measure(seal.DoorClosed())
 }
 
 // emptyFS reads the empty file system that the image ships.
@@ -167,6 +197,14 @@ func (m *machine) giveDevices() (err error) {
 	return nil
 }
 
+// giveIdleSlot makes the node by which the update service writes the idle slot, while init may still make nodes.
+func (m *machine) giveIdleSlot() error {
+	if m.idle.Path == "" {
+		return errors.New("the other slot's partition is missing")
+	}
+	return nodes.Idle(m.table, m.idle.Path, table.IdleNode)
+}
+
 func (m *machine) listenForRefusals() error {
 	r, err := audit.Listen()
 	if err != nil {
@@ -179,6 +217,25 @@ func (m *machine) listenForRefusals() error {
 		})
 		m.console.Say("%v", err)
 	}()
+	return nil
+}
+
+// listenForPower lets the machine's own power button switch it off in order.
+func (m *machine) listenForPower() error {
+	found, err := button.Find("/")
+	if err != nil {
+		return err
+	}
+	for _, node := range found {
+		f, err := os.Open(node)
+		if err != nil {
+			return err
+		}
+		go func() {
+			err := button.Listen(f, func() { m.wish(wish{system.PowerOff, "power button"}) })
+			m.console.Say("%v", err)
+		}()
+	}
 	return nil
 }
 

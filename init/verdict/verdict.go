@@ -90,7 +90,7 @@ func AskRecovery(d frame.Device, by string, at time.Time) error {
 // too: going back to it would refuse a good release and explain nothing.
 var everyRelease = []error{
 	seal.ErrOtherTPM, seal.ErrSecureBoot, seal.ErrDamaged,
-	data.ErrKeyLost, data.ErrForeign, data.ErrHeader, data.ErrKey,
+	data.ErrKeyLost, data.ErrForeign, data.ErrHeader, data.ErrKey, data.ErrTPMGone,
 }
 
 // EveryRelease says whether the cause would stop any release on this register. In doubt it is the release's own.
