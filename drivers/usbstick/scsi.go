@@ -65,7 +65,7 @@ func (t *transport) some(cdb, data []byte, in bool, within time.Duration) (n int
 			err = t.sense()
 		}
 		var broken errBroken
-		if err == nil || !errors.As(err, &broken) && !errors.Is(err, errAttention) {
+		if err == nil || errors.Is(err, ErrGone) || !errors.As(err, &broken) && !errors.Is(err, errAttention) {
 			break
 		}
 	}

@@ -114,6 +114,9 @@ func (s *Stick) ReadAt(b []byte, off int64) (n int, err error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.gone != nil {
+		return 0, fmt.Errorf("reading the stick: %w", s.gone)
+	}
 	for n < len(b) {
 		at := off + int64(n)
 		if at >= s.Size() {
