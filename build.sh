@@ -11,6 +11,7 @@ usage() {
 
   run          build the image and start a virtual register; prints the page's address
   image        build out/disk.img, out/boot.efi, out/release.choba, out/keys
+  release ...  bundle and signed repository in out/repository; sign, join, publish, explain: ./build.sh release help
   test         everything that CI runs: image, go vet, all tests (VM tests too)
   bench WHAT   measure, for example: ./build.sh bench boot
   kernel       build only the kernel into the cache (the first time 10 to 20 minutes)
@@ -76,6 +77,12 @@ image() { say "image"; go run ./image/cmd/image "$@"; }
 
 do_run() { image; say "register"; exec go run ./tests/bench/cmd/bench "$@"; }
 
+# do_release makes the image first when a repository is to be made of it.
+do_release() {
+	[ "${1:-make}" != make ] || image -bundle
+	go run ./image/cmd/release "${@:-make}"
+}
+
 do_test() {
 	image
 	image -with-probe
@@ -107,6 +114,7 @@ verb=${1:-help}
 case $verb in
 run) need; do_run "$@" ;;
 image) need; image "$@" ;;
+release) need; do_release "$@" ;;
 test) need; do_test "$@" ;;
 bench) need; exec go run ./tests/bench/cmd/measure "$@" ;;
 kernel) need; exec go run ./image/cmd/kernel "$@" ;;

@@ -2,6 +2,7 @@ package repository
 
 import (
 	"crypto/ed25519"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -255,4 +256,29 @@ func isType(role string, data []byte) bool {
 		}
 		return err
 	}) == nil
+}
+
+// Describe says in a few words what a metadata file is, and how many signatures it
+// bears, whoever made them.
+func Describe(data []byte) (text string, signatures int, err error) {
+	kind, err := typeOf(data)
+	if err != nil {
+		return "", 0, err
+	}
+	var file struct {
+		Signatures []struct{} `json:"signatures"`
+		Signed     struct {
+			Version int64                      `json:"version"`
+			Expires time.Time                  `json:"expires"`
+			Targets map[string]json.RawMessage `json:"targets"`
+		} `json:"signed"`
+	}
+	if err := json.Unmarshal(data, &file); err != nil {
+		return "", 0, fmt.Errorf("%w: %w", ErrForm, err)
+	}
+	text = fmt.Sprintf("%s version %d, good until %s", kind, file.Signed.Version, day(file.Signed.Expires))
+	if kind == metadata.TARGETS {
+		text += fmt.Sprintf(", listing %s", strings.Join(sortedKeys(file.Signed.Targets), ", "))
+	}
+	return text, len(file.Signatures), nil
 }
