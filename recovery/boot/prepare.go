@@ -216,6 +216,7 @@ func (b *Boot) settle() error {
 func (b *Boot) rememberRefused(before, after slot.Record, e slot.Evidence) {
 	for _, n := range slot.Names() {
 		if s := after.Slot(n); s.State == slot.Refused && before.Slot(n).State != slot.Refused {
+			b.say("slot %s: version %d is refused: %s", n, s.Version, after.Reason)
 			b.remember(history.Failed, "slot", string(n), "version", decimal(s.Version), "evidence", string(e), "reason", after.Reason)
 		}
 	}
