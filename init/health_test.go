@@ -234,13 +234,13 @@ func TestFailsBeforeTheDiskIsFound(t *testing.T) {
 // Whatever hangs while a failed boot is ended is left behind.
 func TestNothingKeepsTheEndFromComing(t *testing.T) {
 	b := newBench(t, trialRecord())
-	var order []string
-	b.atEnd("closing the data", func() error { order = append(order, "data"); return nil })
-	b.atEnd("stopping the services", func() error { order = append(order, "services"); select {} })
+	order := make(chan string, 2)
+	b.atEnd("closing the data", func() error { order <- "data"; return nil })
+	b.atEnd("stopping the services", func() error { order <- "services"; select {} })
 	b.world.show = func(notice.Page) (func(), error) { select {} }
 	require.NoError(t, b.giveUp("x"))
 	require.Equal(t, system.Reboot, b.end(t))
-	require.Equal(t, []string{"services", "data"}, order)
+	require.Equal(t, []string{"services", "data"}, []string{<-order, <-order})
 	require.Contains(t, b.out.String(), "stopping the services: takes longer than 200ms, and is left")
 }
 

@@ -158,17 +158,19 @@ func (j Job) Write() error {
 	if err := Store(j.parts.State, j.record); err != nil {
 		return err
 	}
-	if err := j.parts.File.Replace(j.parts.New); err != nil {
-		return j.failed(err)
-	}
+	// What counts is what is there afterwards, also when tidying up behind the new file went wrong.
+	wrote := j.parts.File.Replace(j.parts.New)
 	got, err := j.parts.File.Read()
-	if err == nil && !bytes.Equal(got, j.parts.New) {
-		err = errors.New("reading it back: it is not what was written")
-	}
-	if err != nil {
-		return j.failed(err)
+	switch {
+	case err != nil:
+		return j.failed(errors.Join(wrote, err))
+	case !bytes.Equal(got, j.parts.New):
+		return j.failed(errors.Join(wrote, errors.New("reading it back: it is not what was written")))
 	}
 	j.record.State, j.record.Reason = Written, ""
+	if wrote != nil {
+		j.record.Reason = wrote.Error()
+	}
 	return Store(j.parts.State, j.record)
 }
 
