@@ -2,19 +2,16 @@ package redeploy
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"strings"
 
-	"golang.org/x/mod/sumdb/note"
-
 	"github.com/choba-os/choba/image/layout"
 	"github.com/choba-os/choba/image/release"
 	"github.com/choba-os/choba/image/slot"
+	"github.com/choba-os/choba/image/source"
 )
 
 // Slots offers what lies whole in this register's own slots and is kept from booting
@@ -100,7 +97,7 @@ const (
 // StickOf offers the bundles in a folder: the one that latest/… names, all in bundles/,
 // and all beside it. ErrNothing when open says that there is no stick.
 func StickOf(product, hardware string, open func(context.Context) (Folder, error)) Source {
-	return stick{latest(product, hardware), open}
+	return stick{source.LatestPath(product, hardware), open}
 }
 
 type stick struct {
@@ -117,7 +114,9 @@ func (s stick) Offers(ctx context.Context) ([]Offer, error) {
 	}
 	var paths []string
 	if signed, err := head(dir, s.latest, release.MaxNote); err == nil {
-		paths = append(paths, bundlePath(signed))
+		if path, err := source.BundlePath(signed); err == nil {
+			paths = append(paths, path)
+		}
 	}
 	for _, in := range []string{bundleDir, ""} {
 		names, err := dir.Files(in)
@@ -189,7 +188,7 @@ type Server interface {
 // NetworkOf offers the release that latest/… on a server names. Freshness is not asked
 // for here: the threshold of signatures and the floor protect what is taken.
 func NetworkOf(product, hardware string, connect func(context.Context) (Server, error)) Source {
-	return network{latest(product, hardware), connect}
+	return network{source.LatestPath(product, hardware), connect}
 }
 
 type network struct {
@@ -215,7 +214,10 @@ func (s network) Offers(ctx context.Context) ([]Offer, error) {
 	if len(signed) > release.MaxNote {
 		return nil, fmt.Errorf("%s: more than %d bytes", s.latest, release.MaxNote)
 	}
-	path := bundlePath(signed)
+	path, err := source.BundlePath(signed)
+	if err != nil {
+		return nil, err
+	}
 	return []Offer{{Where: path, Signed: signed, Parts: fromServer(server, path)}}, nil
 }
 
@@ -280,22 +282,4 @@ func (r *resumed) close() error {
 	err := r.r.Close()
 	r.r = nil
 	return err
-}
-
-// latest is where a plain copy of the newest manifest lies (docs/formats/repository.md).
-func latest(product, hardware string) string {
-	return "latest/" + product + "." + hardware + ".release"
-}
-
-// bundlePath is the bundle of a signed manifest: named by the hash of its text. The
-// text is not believed yet; it only says which file to look at.
-func bundlePath(signed []byte) string {
-	text := signed
-	if n, err := note.Open(signed, note.VerifierList()); err == nil {
-		text = []byte(n.Text)
-	} else if u := new(note.UnverifiedNoteError); errors.As(err, &u) {
-		text = []byte(u.Note.Text)
-	}
-	sum := sha256.Sum256(text)
-	return bundleDir + "/" + hex.EncodeToString(sum[:]) + bundleExt
 }
