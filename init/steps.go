@@ -197,10 +197,14 @@ func (m *machine) giveDevices() (err error) {
 	return nil
 }
 
-// giveIdleSlot makes the node by which the update service writes the idle slot, while init may still make nodes.
+// giveIdleSlot makes the nodes by which the update service writes the idle slot and reads the running one, while init may
+// still make nodes.
 func (m *machine) giveIdleSlot() error {
 	if m.idle.Path == "" {
 		return errors.New("the other slot's partition is missing")
+	}
+	if err := nodes.Running(m.table, m.disk.Parts[layout.SlotPartition(string(m.facts.slot))].Path, table.RunningNode); err != nil {
+		m.console.Say("%v; an update fetches more than it need", err)
 	}
 	return nodes.Idle(m.table, m.idle.Path, table.IdleNode)
 }

@@ -52,6 +52,7 @@ type Change struct {
 
 const (
 	nodeMode       = 0o600
+	readMode       = 0o440
 	authorizedMode = 0o600
 
 	// usbNodes holds the own nodes of USB devices, a folder for each bus. They are the guard's, who hands out a stick's.
@@ -125,19 +126,35 @@ func Idle(t table.T, device, node string) error {
 	return nil
 }
 
+// Running makes node for the partition of the slot that runs, as Idle does for the other one, and lets the row with
+// idleSlot read it. The node is root's, so that its reader cannot change its mode.
+func Running(t table.T, device, node string) error {
+	for _, r := range t.Rows() {
+		if r.IdleSlot {
+			if err := makeNode(device, node, 0); err != nil {
+				return err
+			}
+			if err := errors.Join(os.Chown(node, 0, int(r.UID)), os.Chmod(node, readMode)); err != nil {
+				return fmt.Errorf("letting the running slot be read: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
 func makeNode(device, node string, uid uint32) error {
 	var st unix.Stat_t
 	if err := unix.Stat(device, &st); err != nil {
-		return fmt.Errorf("giving the idle slot away: %s: %w", device, err)
+		return fmt.Errorf("giving a slot away: %s: %w", device, err)
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFBLK {
-		return fmt.Errorf("giving the idle slot away: %s is no block device", device)
+		return fmt.Errorf("giving a slot away: %s is no block device", device)
 	}
 	if err := os.MkdirAll(path.Dir(node), 0o755); err != nil {
-		return fmt.Errorf("giving the idle slot away: %w", err)
+		return fmt.Errorf("giving a slot away: %w", err)
 	}
 	if err := unix.Mknod(node, unix.S_IFBLK|nodeMode, int(st.Rdev)); err != nil {
-		return fmt.Errorf("giving the idle slot away: making %s: %w", node, err)
+		return fmt.Errorf("giving a slot away: making %s: %w", node, err)
 	}
 	return give(Change{node, uid, nodeMode})
 }

@@ -105,6 +105,15 @@ func TestIdle(t *testing.T) {
 	require.EqualValues(t, 999, st.Uid)
 	require.EqualValues(t, loop, st.Rdev)
 	require.EqualValues(t, unix.S_IFBLK|0o600, st.Mode)
+
+	// and may read the running one's, whose node stays root's.
+	node = t.TempDir() + "/choba/running"
+	require.NoError(t, Running(none, "/no/such", "/no/such"))
+	require.NoError(t, Running(tab, file+"b", node))
+	require.NoError(t, unix.Stat(node, &st))
+	require.Zero(t, st.Uid)
+	require.EqualValues(t, 999, st.Gid)
+	require.EqualValues(t, unix.S_IFBLK|0o440, st.Mode)
 }
 
 func TestWatchAndScan(t *testing.T) {

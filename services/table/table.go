@@ -68,6 +68,10 @@ const SocketDir = "/run/choba"
 // makes for it in a folder of its own. The kernel's node of the same partition stays root's.
 const IdleNode = "/dev/choba/idle"
 
+// RunningNode is the block device of the slot that runs, for the same row: it may read it and nothing else (root's, the
+// row's group, mode 0440). An update takes the blocks from there that did not change.
+const RunningNode = "/dev/choba/running"
+
 // Facts is the one file under /run that any row's Read may name: what init says of this boot.
 const Facts = SocketDir + "/facts.json"
 
