@@ -1,8 +1,8 @@
 // Package offer is the dry run: would the next boot take what lies in the idle slot, verify it, and open the data with
 // it? It is asked before a release is put on trial, and answers with a release or with words why not.
 //
-// It trusts nobody who wrote the slot, and changes nothing: the slot record is the caller's. It cannot foretell what
-// only running shows; that is the trial's.
+// It is not the trial: what only running shows, it cannot foretell. It trusts nobody who wrote the slot, and changes
+// nothing: the slot record is the caller's.
 //
 // The rule that keeps it small: the checks of the next boot, in the order of their cost, each by the package that the
 // next boot will use.
