@@ -108,7 +108,7 @@ func (r *Register) after(a api.Act) error {
 		r.unread = r.unread[min(1, len(r.unread)):]
 		return nil
 	}
-	return &link.Error{Kind: link.BadRequest, Text: "there is no such operation"}
+	return r.aboutUpdate(a)
 }
 
 func (r *Register) line(a api.Act) (int, error) {

@@ -18,6 +18,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
 
+	boot "github.com/choba-os/choba/services/boot/api"
 	devices "github.com/choba-os/choba/services/devices/api"
 	journalapi "github.com/choba-os/choba/services/journal/api"
 	"github.com/choba-os/choba/services/journal/journaltest"
@@ -49,6 +50,8 @@ type counter struct {
 	acts     int
 	ready    atomic.Int32
 	unproven time.Duration
+	update   string // socket
+	facts    *boot.Facts
 }
 
 func samplePack(t testing.TB) pack.Pack {
@@ -89,7 +92,7 @@ func (c *counter) on() {
 	c.cut()
 	r, err := New(Config{Pack: c.pack, Journal: c.at("journal"), Scanner: c.at("scanner"), Printer: c.at("printer"),
 		Now: func() time.Time { return time.Date(2026, 11, 21, 5, 32, 0, 0, time.UTC) }, Log: silent(), Ready: func() { c.ready.Add(1) }, Alive: func() {},
-		Unproven: c.unproven})
+		Unproven: c.unproven, Update: c.update, Facts: c.facts})
 	require.NoError(c.t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	var wait sync.WaitGroup

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	boot "github.com/choba-os/choba/services/boot/api"
 	devices "github.com/choba-os/choba/services/devices/api"
 	journal "github.com/choba-os/choba/services/journal/api"
 	"github.com/choba-os/choba/services/register/api"
@@ -22,14 +23,17 @@ import (
 	"github.com/choba-os/choba/services/till/book"
 	"github.com/choba-os/choba/services/till/catalogue"
 	"github.com/choba-os/choba/services/till/sale"
+	update "github.com/choba-os/choba/services/update/api"
 )
 
 // Config is what a register is built from.
 type Config struct {
 	Pack    pack.Pack
-	Journal string // socket
-	Scanner string // socket
-	Printer string // socket
+	Journal string      // socket
+	Scanner string      // socket
+	Printer string      // socket
+	Update  string      // socket; "" for none: then nothing is said about updates
+	Facts   *boot.Facts // what init says of this boot; nil when it says nothing
 	Now     func() time.Time
 	Log     *logrus.Entry
 	Ready   func() // called once: the journal was replayed, and a test scan came through (selftest.go)
@@ -66,6 +70,9 @@ type Register struct {
 	results chan sale.Event // of print jobs and drawer commands
 	health  chan health
 	jobs    chan printJob
+	updates chan *update.View // what the update service says; nil: nothing any more
+	told    chan error        // what it said to a touch
+	busyNow chan bool         // holds one: whether a sale is open
 
 	// The rest belongs to the goroutine of Run.
 	ctx     context.Context
@@ -89,6 +96,8 @@ type Register struct {
 	unread  []*api.Message           // what became of scans that registered nothing, until a person confirms each
 	devices map[string]devices.State // by role; what is not in it does not answer
 	shown   string                   // the minute on the screen
+	update  *update.View             // nil while the update service does not answer
+	busy    bool                     // what it was last told
 }
 
 // New builds a register from a checked pack.
@@ -108,6 +117,7 @@ func New(cfg Config) (*Register, error) {
 		proved: make(chan struct{}), cfg: cfg, zone: zone, catalogue: goods, run: rand.Text()[:8],
 		journal: journal.New(cfg.Journal), scanner: devices.Scanner(cfg.Scanner), printer: devices.Printer(cfg.Printer),
 		touches: make(chan touch), scans: make(chan scan), results: make(chan sale.Event, printQueue), health: make(chan health),
+		updates: make(chan *update.View), told: make(chan error, 1), busyNow: make(chan bool, 1), busy: true,
 		jobs: make(chan printJob, printQueue), ours: map[any]bool{}, devices: map[string]devices.State{},
 	}
 	for _, s := range cfg.Pack.Staff {
@@ -128,6 +138,7 @@ func (r *Register) Run(ctx context.Context) error {
 	go r.printJobs(ctx)
 	go r.watchDevice(ctx, roleScanner, r.scanner.Watch)
 	go r.watchDevice(ctx, rolePrinter, r.printer.Watch)
+	r.startUpdates(ctx)
 	tick := time.NewTicker(tickTime)
 	defer tick.Stop()
 	r.resume()
@@ -145,6 +156,10 @@ func (r *Register) Run(ctx context.Context) error {
 			r.settleLate()
 		case h := <-r.health:
 			r.setHealth(h)
+		case v := <-r.updates:
+			r.setUpdate(v)
+		case err := <-r.told:
+			r.answered(err)
 		case <-tick.C:
 			r.tick()
 		}
@@ -159,6 +174,7 @@ func (r *Register) tick() {
 	}
 	r.settleLate()
 	r.sayReady()
+	r.sayBusy()
 	if r.now().Format("15:04") != r.shown {
 		r.publish()
 	}
@@ -169,5 +185,6 @@ func (r *Register) now() time.Time { return r.cfg.Now().In(r.zone).Truncate(time
 // publish shows the state as it is now.
 func (r *Register) publish() {
 	r.shown = r.now().Format("15:04")
+	r.sayBusy()
 	r.hub.set(r.view)
 }

@@ -19,6 +19,7 @@ func (r *Register) view(rev uint64) api.View {
 		Lines: []api.Line{}, Rates: []api.RateSum{}, Quick: []int64{}, Tenders: r.tenders(), Devices: r.deviceViews(),
 	}
 	v.Message = r.toSay()
+	v.Software, v.Update, v.Insecure = r.software(), r.updateNotice(), r.insecure()
 	if s.Phase == sale.Open {
 		v.Receipt = s.Opened.Sale // also while it has no lines yet
 	}

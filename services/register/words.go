@@ -28,6 +28,10 @@ var (
 	msgInTender    = sentencePair{"warning", "in-tender", "お会計中のため登録していません: %[1]s。追加するには「戻る」を押してください。", "Not added while paying: %[2]s. Press Back to add goods."}
 	msgScansLost   = sentencePair{"error", "scanner-gap", "スキャンが%d件失われました。商品と明細を確かめてください。", "%d scan(s) were lost. Check the goods against the list."}
 
+	msgUpdateSilent = sentencePair{"info", "update", "更新の担当が応答しません。しばらくしてからもう一度お試しください。販売は続けられます。", "Updates do not answer. Please try again in a while; selling goes on."}
+	msgUpdateNot    = sentencePair{"info", "update", "いまはその操作ができません。更新の状態が変わりました。", "That is not possible now: the update's state has changed."}
+	msgUpdateSale   = sentencePair{"info", "update", "会計が終わってから操作してください。", "Please finish the sale first."}
+
 	msgPhase         = sentencePair{"info", "not-now", "いまはその操作ができません。", "That is not possible now."}
 	msgNoLine        = sentencePair{"info", "no-line", "対象の明細がありません。", "There is no such line."}
 	msgEmpty         = sentencePair{"info", "no-line", "商品が登録されていません。", "No goods are registered."}

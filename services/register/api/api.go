@@ -42,6 +42,53 @@ type View struct {
 	Devices   []Device    `json:"devices"`
 	Now       time.Time   `json:"now"` // in the shop's time zone; a new View comes at each full minute
 	TaxInside bool        `json:"taxInside"`
+
+	Software Software      `json:"software"`
+	Update   *UpdateNotice `json:"update,omitempty"`   // something to say about updates; most of the time nothing
+	Insecure *Pair         `json:"insecure,omitempty"` // which protection this boot lacks; always on show while it is there
+}
+
+// Pair is one thing said in both languages.
+type Pair struct {
+	Text   string `json:"text"`
+	TextEn string `json:"textEn"`
+}
+
+// Software is the release that runs. Zero while it is not known.
+type Software struct {
+	Version  uint64 `json:"version"`
+	Name     string `json:"name"`
+	CanCheck bool   `json:"canCheck"` // OpUpdateCheck makes sense now
+}
+
+// The phases of an UpdateNotice.
+const (
+	UpdateLoading    = "loading"    // Percent counts
+	UpdateReady      = "ready"      // a release waits for the restart
+	UpdateRestarting = "restarting" // it comes now
+	UpdateRefused    = "refused"    // a release is not taken; Text says why
+	UpdateError      = "error"      // somebody should look after it
+	UpdateFallback   = "fallback"   // the register is back on the release before
+	UpdateNone       = "none"       // there is only a Warning
+)
+
+// UpdateNotice is what a person at the register should know about updates. It is for the idle screen: selling is never touched by it.
+type UpdateNotice struct {
+	Phase     string    `json:"phase"`
+	Title     string    `json:"title"`
+	TitleEn   string    `json:"titleEn"`
+	Text      string    `json:"text"`
+	TextEn    string    `json:"textEn"`
+	Small     string    `json:"small,omitempty"` // the reason, for whoever wants to know
+	SmallEn   string    `json:"smallEn,omitempty"`
+	Warning   string    `json:"warning,omitempty"`
+	WarningEn string    `json:"warningEn,omitempty"`
+	Percent   int       `json:"percent"`
+	At        time.Time `json:"at"` // of the planned restart, in the shop's time zone; zero: none is planned
+
+	CanNow      bool `json:"canNow"`
+	CanPostpone bool `json:"canPostpone"`
+	CanAgain    bool `json:"canAgain"`
 }
 
 type Operator struct {
@@ -99,7 +146,7 @@ type DrawerState struct {
 
 // Message is a sentence for the person at the register. Kind: "info", "warning", "error", or "ask" (a decision is wanted).
 // Code is for programs and tests: "unknown-code", "bad-code", "in-store-code", "in-tender", "limit", "journal", "short-cash", "printer",
-// "drawer", "reprint?", "interrupted", "tender-off", "not-now", "no-line", "scanner-gap".
+// "drawer", "update", "reprint?", "interrupted", "tender-off", "not-now", "no-line", "scanner-gap".
 type Message struct {
 	Kind   string    `json:"kind"`
 	Code   string    `json:"code"`
@@ -130,6 +177,12 @@ const (
 	OpDrawer   = "drawer"   // only when the drawer did not open for the finished sale
 	OpCancel   = "cancel"   // give up the whole open sale
 	OpAck      = "ack"      // the message was read
+
+	// About updates; refused while a sale is open.
+	OpUpdateNow      = "update-now"      // restart into the release that waits
+	OpUpdatePostpone = "update-postpone" // not during this shift
+	OpUpdateAgain    = "update-again"    // try a release once more that failed here
+	OpUpdateCheck    = "update-check"    // look for a newer one
 )
 
 // Act is one touch. ID is made by the screen, unique for each touch (1–64 of A–Z a–z 0–9 . _ -): an Act that arrives again with the same ID changes nothing

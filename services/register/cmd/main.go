@@ -18,6 +18,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/choba-os/choba/keys/trust"
+	boot "github.com/choba-os/choba/services/boot/api"
 	"github.com/choba-os/choba/services/link"
 	"github.com/choba-os/choba/services/register"
 	"github.com/choba-os/choba/services/register/pack"
@@ -55,15 +56,29 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	entry.WithField("pack", shop.Name()).WithField("articles", len(shop.Articles)).Info("the store pack is open")
+	update := ""
+	if t.May("register", "update") {
+		update = table.Socket("update")
+	}
 	life := link.OpenLife()
 	r, err := register.New(register.Config{
 		Pack: shop, Journal: table.Socket("journal"), Scanner: table.Socket("scanner"), Printer: table.Socket("printer"),
-		Now: time.Now, Log: entry, Ready: life.Ready, Alive: life.Alive,
+		Update: update, Facts: facts(entry), Now: time.Now, Log: entry, Ready: life.Ready, Alive: life.Alive,
 	})
 	if err != nil {
 		return err
 	}
 	return serve(ctx, r, t)
+}
+
+// facts is what init says of this boot; nil when that cannot be read, which costs words on the screen and no sale.
+func facts(log *logrus.Entry) *boot.Facts {
+	f, err := boot.LoadFacts(boot.FactsPath)
+	if err != nil {
+		log.WithError(err).Warn("nothing is known of this boot")
+		return nil
+	}
+	return &f
 }
 
 func openPack(trustFile, packFile string) (pack.Pack, error) {
