@@ -71,7 +71,7 @@ func (r Rebind) do(block Block, secret datakey.Secret) error {
 	if err := seal.Save(r.State, blob); err != nil {
 		return err
 	}
-	// Last: a password that hangs on a key that is not stored would lock the TPM.
+	// Last, as at a first boot: before, the key that its password hangs on is not stored.
 	return r.TPM.Own(owner, r.Floor)
 }
 

@@ -75,6 +75,7 @@ func TestFloor(t *testing.T) {
 		require.ErrorIs(t, err, ErrSignature)
 	}
 	require.NoError(t, c.RaiseFloor(3, ownerOne), "lower is no error and no change")
+	require.NoError(t, c.Own(ownerOne, 3))
 	now, err := c.Floor()
 	require.NoError(t, err)
 	require.EqualValues(t, 9, now)
@@ -167,10 +168,12 @@ func TestNoFloor(t *testing.T) {
 	require.NoError(t, err)
 	refused(ErrNoFloor)
 
-	require.NoError(t, c.Own(ownerOne, 2))
-	now, err := c.Floor()
-	require.NoError(t, err)
-	require.EqualValues(t, 2, now)
+	for _, floor := range []uint64{2, 4} { // given to an owner, and raised by a later Own
+		require.NoError(t, c.Own(ownerOne, floor))
+		now, err := c.Floor()
+		require.NoError(t, err)
+		require.Equal(t, floor, now)
+	}
 	_, err = c.Unseal(blob, v.approve(rootOne))
 	require.NoError(t, err, "the same storage key, passing or kept")
 }
