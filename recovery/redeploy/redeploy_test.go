@@ -341,6 +341,7 @@ func TestNetwork(t *testing.T) {
 	_, err = d.From(context.Background(), networkOf(v, s), true)
 	require.Error(t, err, "a server that never sends the rest does not hold the register for ever")
 
+	s.every = 0
 	s.files[source.LatestPath(v.Root.Product, release.HardwarePC)] = make([]byte, release.MaxNote+1)
 	_, err = d.From(context.Background(), networkOf(v, s), true)
 	require.ErrorContains(t, err, "more than")
