@@ -2,8 +2,8 @@
 // trust, the keys that sign metadata, and the server that a development register
 // asks.
 //
-// It is bench side: a vendor's root and server come out of the vendor's ceremony
-// (docs/playbooks/sign.md). All names in it say INSECURE.
+// It is not for a vendor, whose root and server come out of a ceremony
+// (docs/playbooks/sign.md), and it is in no image. All names in it say INSECURE.
 //
 // The rule that keeps it small: everything is a function of keys/dev, the same bytes
 // each time.
