@@ -77,6 +77,9 @@ func (m *machine) finishBootUpdate() {
 		}
 		return
 	}
+	done := make(chan struct{})
+	defer close(done)
+	m.atEnd("finishing the boot partition", func() error { <-done; return nil })
 	content := map[string]any{"version": m.facts.version, "state": espupdate.Written}
 	if err := m.boot.job.Write(); err != nil {
 		m.console.Say("%v", err)
