@@ -80,12 +80,11 @@ func (c *Client) ask(ctx context.Context, r Request, limit time.Duration) (Answe
 }
 
 func exchange(conn net.Conn, line []byte) (Answer, error) {
-	if _, err := conn.Write(line); err != nil {
-		return Answer{}, &Error{Unknown, "asking init: " + err.Error()}
-	}
+	// init may refuse a caller without listening to him: its answer counts, also when the request did not get through.
+	_, wrote := conn.Write(line)
 	got, err := ReadLine(conn)
 	if err != nil {
-		return Answer{}, &Error{Unknown, "init's answer: " + err.Error()}
+		return Answer{}, &Error{Unknown, "asking init: " + errors.Join(wrote, err).Error()}
 	}
 	a, err := ParseAnswer(got)
 	if err != nil {
