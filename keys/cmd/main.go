@@ -1,9 +1,10 @@
 // Command cmd (choba-keys) makes the development keys that are missing and lists
 // all of them with their fingerprints. With "escrow -identity FILE BLOB" it tells the
-// recovery code of a register.
+// recovery code of a register; with "ticket make" and "ticket sign" two persons allow
+// a register what one may not.
 //
 // It makes no keys for a vendor, and lists no private byte. The rule that keeps it
-// small: all it can do is in keys/dev and keys/escrow.
+// small: all it can do is in keys/dev, keys/escrow and keys/ticket.
 package main
 
 import (
@@ -11,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/choba-os/choba/keys/dev"
 )
@@ -25,6 +27,9 @@ func main() {
 func run(args []string, out io.Writer) error {
 	if len(args) > 0 && args[0] == "escrow" {
 		return showCode(args[1:], out)
+	}
+	if len(args) > 0 && args[0] == "ticket" {
+		return tickets(args[1:], time.Now(), out)
 	}
 	flags := flag.NewFlagSet("keys", flag.ContinueOnError)
 	dir := flags.String("dir", "", "key folder (default $CHOBA_KEYS, else the user's cache)")
