@@ -41,8 +41,11 @@ func (m *machine) prepareBootUpdate() error {
 		return err
 	}
 	part := found.Parts[layout.ESP]
-	p := espupdate.Parts{File: bootFile{part.Path, part.Size}, State: m.state, Events: m.facts.events,
-		Version: m.running.Version, New: image}
+	return m.prepareBootFile(bootFile{part.Path, part.Size}, image)
+}
+
+func (m *machine) prepareBootFile(file espupdate.File, image []byte) error {
+	p := espupdate.Parts{File: file, State: m.state, Events: m.facts.events, Version: m.running.Version, New: image}
 	if m.tpm != nil {
 		p.Keys = bootKeys{m.tpm, m.partition}
 	}

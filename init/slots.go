@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"runtime"
 	"time"
@@ -103,6 +104,8 @@ func refusalOf(err error) error {
 		return nil
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return &bootapi.Error{Kind: bootapi.Unavailable, Text: err.Error()}
+	case errors.Is(err, offer.ErrRegister):
+		return &bootapi.Error{Kind: bootapi.Internal, Text: err.Error()}
 	case errors.Is(err, slot.ErrState), errors.Is(err, slot.ErrFailedBefore):
 		return &bootapi.Error{Kind: bootapi.Conflict, Text: err.Error()}
 	}
@@ -113,16 +116,16 @@ func (s slots) check(ctx context.Context, anew bool) (release.Release, error) {
 	m := s.m
 	rec, _, err := m.loadState()
 	if err != nil {
-		return release.Release{}, err
+		return release.Release{}, fmt.Errorf("%w: %w", offer.ErrRegister, err)
 	}
 	f, err := os.Open(m.idle.Path)
 	if err != nil {
-		return release.Release{}, err
+		return release.Release{}, fmt.Errorf("%w: %w", offer.ErrRegister, err)
 	}
 	defer f.Close()
 	// What counts is what the disk holds, not what the kernel still remembers of the writing.
 	if err := unix.IoctlSetInt(int(f.Fd()), unix.BLKFLSBUF, 0); err != nil {
-		return release.Release{}, err
+		return release.Release{}, fmt.Errorf("%w: %w", offer.ErrRegister, err)
 	}
 	at := offer.Register{
 		Root: m.trust, Hardware: release.HardwarePC, Running: m.running, Slot: m.facts.slot.Other(), Record: rec, Floor: m.floor.Load(),

@@ -79,9 +79,13 @@ var (
 	ErrBootImage = errors.New("its boot image would not be started")
 )
 
+// ErrRegister is for a fault that says nothing about the release: the disk, or what runs, cannot be read.
+var ErrRegister = errors.New("the check could not be made")
+
 // Check says which release lies in the idle slot, when the next boot would take it. It reads all of the slot. anew lets
 // a release in that failed here before or is no newer; nothing else.
 func Check(ctx context.Context, at Register, idle Idle, anew bool) (release.Release, error) {
+	idle.Device = reader{ctx, idle.Device}
 	r, err := read(at, idle)
 	if err != nil {
 		return release.Release{}, err
@@ -92,7 +96,7 @@ func Check(ctx context.Context, at Register, idle Idle, anew bool) (release.Rele
 	if err := at.compare(r, anew); err != nil {
 		return release.Release{}, fmt.Errorf("version %d: %w", r.Version, err)
 	}
-	if err := verity.Verify(reader{ctx, idle.Device}, r.Verity); err != nil {
+	if err := verity.Verify(idle.Device, r.Verity); err != nil {
 		return release.Release{}, fmt.Errorf("slot %s: %w", at.Slot, err)
 	}
 	if err := at.look(idle, r); err != nil {
@@ -124,7 +128,7 @@ func (at Register) compare(r release.Release, anew bool) error {
 	}
 	free, err := at.Free()
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", ErrRegister, err)
 	}
 	if free < NeedFree {
 		return fmt.Errorf("%w: %d MiB free, want %d", ErrSpace, free>>20, NeedFree>>20)
@@ -158,7 +162,7 @@ func (at Register) look(idle Idle, r release.Release) (err error) {
 	}
 	running, err := at.Boot()
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", ErrRegister, err)
 	}
 	return SignedAlike(boot, running)
 }
@@ -221,5 +225,9 @@ func (r reader) ReadAt(b []byte, at int64) (int, error) {
 	if err := r.ctx.Err(); err != nil {
 		return 0, err
 	}
-	return r.r.ReadAt(b, at)
+	n, err := r.r.ReadAt(b, at)
+	if err != nil && err != io.EOF {
+		err = fmt.Errorf("%w: %w", ErrRegister, err)
+	}
+	return n, err
 }

@@ -79,6 +79,14 @@ type shelf struct {
 	files  map[string][]byte
 	kernel error
 	closed int
+	unread error // of the disk
+}
+
+func (s *shelf) ReadAt(b []byte, at int64) (int, error) {
+	if s.unread != nil && at > 0 && at < layout.HeadOffset(slotSize) {
+		return 0, s.unread
+	}
+	return s.disk.ReadAt(b, at)
 }
 
 func (s *shelf) ReadFile(path string, most int64) ([]byte, error) {
@@ -129,7 +137,7 @@ func (s *shelf) install(version uint64, change func(*release.Manifest)) {
 }
 
 func (s *shelf) check(ctx context.Context, anew bool) (release.Release, error) {
-	return Check(ctx, s.reg, Idle{Device: s.disk, Size: slotSize, Open: func(release.Release) (Volume, error) { return s, s.kernel }}, anew)
+	return Check(ctx, s.reg, Idle{Device: s, Size: slotSize, Open: func(release.Release) (Volume, error) { return s, s.kernel }}, anew)
 }
 
 func TestGoodOffer(t *testing.T) {
@@ -176,7 +184,7 @@ func TestRefusedOffers(t *testing.T) {
 		}, want: ErrBootImage},
 		{name: "running boot image unreadable", do: func(s *shelf) {
 			s.reg.Boot = func() ([]byte, error) { return nil, os.ErrPermission }
-		}, want: os.ErrPermission},
+		}, want: ErrRegister},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			s := newShelf(t)
@@ -226,9 +234,13 @@ func TestEveryBlockIsRead(t *testing.T) {
 		require.True(t, errors.Is(err, verity.ErrCorrupt) || errors.Is(err, frame.ErrChecksum), err)
 		s.disk.Data[at] ^= 1
 	}
+	s.unread = errors.New("input/output error")
+	_, err := s.check(t.Context(), false)
+	require.ErrorIs(t, err, ErrRegister, "the disk's fault is not the release's")
+	s.unread = nil
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := s.check(ctx, false)
+	_, err = s.check(ctx, false)
 	require.ErrorIs(t, err, context.Canceled)
 }
 
