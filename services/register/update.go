@@ -232,8 +232,8 @@ func (r *Register) noticeReady(n *api.UpdateNotice, u *update.View) {
 	}
 	n.At = u.At.In(r.zone)
 	ja, en := n.At.Format("1月2日 15:04"), n.At.Format("15:04 on 2 Jan")
-	n.Text = fmt.Sprintf("%sごろ、使われていないときに自動で再起動します。", ja)
-	n.TextEn = fmt.Sprintf("It restarts by itself at about %s, when not in use.", en)
+	n.Text = fmt.Sprintf("%sごろ、自動で再起動します。会計中には再起動しません。", ja)
+	n.TextEn = fmt.Sprintf("It restarts by itself at about %s. Never during a sale.", en)
 	if u.Postponed {
 		n.Title, n.TitleEn = "更新を延期しています", "The update is put off"
 	}
@@ -269,6 +269,6 @@ func (r *Register) insecure() *api.Pair {
 	}
 	return &api.Pair{
 		Text:   "試験用：このレジは保護されていません（" + strings.Join(ja, "・") + "）",
-		TextEn: "For testing: this register is not protected (" + strings.Join(en, ", ") + ")",
+		TextEn: "Test use only: this register is not protected (" + strings.Join(en, ", ") + ")",
 	}
 }

@@ -26,7 +26,7 @@ func (l *loop) touch(t input.Touch, r *remote) {
 	s := l.screens[0]
 	at := image.Pt(min(int(t.X*float64(s.w)), s.w-1), min(int(t.Y*float64(s.h)), s.h-1))
 	under := l.hits.At(at)
-	rows := view.Rows(s.w, s.h, len(l.v.Rates))
+	rows := view.Rows(s.w, s.h, l.v)
 	switch t.Phase {
 	case input.Down:
 		first, _ := l.ui.Window(l.v, rows)

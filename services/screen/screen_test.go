@@ -294,7 +294,7 @@ func TestDraggingMovesTheList(t *testing.T) {
 	b.reg.v = v
 	defer b.reg.serve(t, b.socket)()
 	b.shows(v, view.UI{}, "the line that was touched last")
-	first, _ := view.UI{}.Window(v, view.Rows(1280, 800, 2))
+	first, _ := view.UI{}.Window(v, view.Rows(1280, 800, v))
 	x, y, row := 0.2, 0.5, view.RowHeight(1280, 800)/800
 	b.touches <- input.Touch{Phase: input.Down, X: x, Y: y}
 	b.touches <- input.Touch{Phase: input.Move, X: x, Y: y - 5*row}

@@ -28,6 +28,7 @@ const (
 	NoPanel      Panel = ""
 	CancelPanel  Panel = "cancel"  // give up the whole sale?
 	DevicesPanel Panel = "devices" // what is connected, what is missing
+	UpdatePanel  Panel = "update"  // restart now?
 )
 
 // UI is the screen's own state. The zero value is a screen just switched on.
@@ -42,6 +43,8 @@ type UI struct {
 	Pressed string // what is under the finger
 	Away    bool   // the register does not answer
 	Seen    time.Time
+
+	ReadUpdate, ReadWarning string // the notice on updates, and the warning, that a person has confirmed
 }
 
 // Notice is a sentence of the screen's own, for something that the register need not know. The zero value is none.
@@ -102,9 +105,12 @@ func (u UI) Follow(prev, next api.View) UI {
 		u.Line, u.Pinned, u.Top = 0, false, 0
 		u.Notice = Notice{}
 	}
+	if u.Panel == UpdatePanel && (next.Update == nil || !next.Update.CanNow) {
+		u.Panel = NoPanel
+	}
 	if next.Phase != prev.Phase {
 		u.Notice = Notice{}
-		if u.Panel == CancelPanel {
+		if u.Panel == CancelPanel || u.Panel == UpdatePanel {
 			u.Panel = NoPanel
 		}
 		if !keepsEntry(prev.Phase, next.Phase, len(u.Entry)) {
@@ -141,6 +147,39 @@ func (u UI) Message(v api.View) *api.Message {
 		return nil
 	}
 	return v.Message
+}
+
+// Update is what there is to say about updates on this screen: only while nothing is being sold, and nothing that was confirmed. A warning comes
+// as a notice of the phase UpdateNone.
+func (u UI) Update(v api.View) (api.UpdateNotice, bool) {
+	if v.Phase != api.PhaseIdle || v.Update == nil {
+		return api.UpdateNotice{}, false
+	}
+	n := *v.Update
+	if n.Phase != api.UpdateNone && (!confirmable(n) || n.Text != u.ReadUpdate) {
+		return n, true
+	}
+	if n.Warning == "" || n.Warning == u.ReadWarning {
+		return api.UpdateNotice{}, false
+	}
+	return api.UpdateNotice{Phase: api.UpdateNone, Text: n.Warning, TextEn: n.WarningEn}, true
+}
+
+// confirmable notices go when a person has read them; the others when they are not true any more.
+func confirmable(n api.UpdateNotice) bool {
+	return n.Phase == api.UpdateFallback || n.Phase == api.UpdateRefused || n.Phase == api.UpdateError
+}
+
+// confirm remembers that the notice on show was read.
+func (u UI) confirm(v api.View) UI {
+	switch n, ok := u.Update(v); {
+	case !ok:
+	case n.Phase == api.UpdateNone:
+		u.ReadWarning = n.Text
+	default:
+		u.ReadUpdate = n.Text
+	}
+	return u
 }
 
 // ScrollTo makes top the first line in sight, as far as there are lines.

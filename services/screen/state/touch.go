@@ -32,6 +32,13 @@ const (
 	Language   = "language"
 	Ack        = "ack"
 	Dismiss    = "dismiss" // the screen's own sentence
+
+	UpdateAsk   = "update"      // the notice's key to restart, which asks first
+	UpdateRead  = "update-read" // the notice was read
+	UpdateNow   = "update-now"
+	UpdateLater = "update-postpone"
+	UpdateAgain = "update-again"
+	UpdateCheck = "update-check"
 )
 
 // Touch is a finger lifted over the place id. The Act, if any, has no ID and no Lang yet. rows is how many lines the list shows.
@@ -70,6 +77,13 @@ func (u UI) plain(v api.View, id string, rows int) (UI, *api.Act) {
 	case Back, Next, Print, OpenDrawer, Ack:
 		u.Entry = ""
 		return u, &api.Act{Op: id}
+	case UpdateNow, UpdateLater, UpdateAgain, UpdateCheck:
+		u.Panel = NoPanel
+		return u, &api.Act{Op: id}
+	case UpdateAsk:
+		u.Panel = UpdatePanel
+	case UpdateRead:
+		return u.confirm(v), nil
 	case Remove, Less, More:
 		return u.line(v, id)
 	case PageUp:

@@ -13,7 +13,7 @@ import (
 func (d *drawing) bar() {
 	r := d.at.top
 	d.Fill(r, navy)
-	x, cy := gap, r.Dy()/2
+	x, cy := gap, (r.Min.Y+r.Max.Y)/2
 	d.Round(paint.Rect(x, cy-16, 32, 32), 8, teal)
 	d.Icon(paint.Register, x+16, cy, 22, white)
 	right := d.barRight(cy)
@@ -64,7 +64,7 @@ func (d *drawing) deviceIcons(x, cy int) int {
 		x -= 38
 	}
 	if first != x {
-		d.Hit(image.Rect(x, 0, first+8, barH), state.Devices)
+		d.Hit(image.Rect(x, d.at.top.Min.Y, first+8, d.at.top.Max.Y), state.Devices)
 		x -= 4
 	}
 	return x

@@ -14,7 +14,8 @@ import (
 // devices, messages, the operator) and takes no touches.
 func Customer(t *Theme, v api.View, ui UI, w, h int) *list.List {
 	ui.Notice, ui.Panel, ui.Pressed = state.Notice{}, state.NoPanel, ""
-	d := &drawing{List: list.New(t.scale), Theme: t, at: plan(w, h, len(v.Rates)), v: v, ui: ui, en: ui.English()}
+	v.Insecure, v.Update = nil, nil
+	d := &drawing{List: list.New(t.scale), Theme: t, at: plan(w, h, v), v: v, ui: ui, en: ui.English()}
 	all := d.at.all
 	d.Fill(all, ground)
 	d.Fill(paint.Rect(0, 0, all.Dx(), 72), navy)

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"fmt"
 	"image"
 	"slices"
 	"strings"
@@ -145,6 +146,9 @@ func (d *drawing) devicesPanel() {
 		es = append(es, entry{dev, text})
 		h += 64 + 28*len(text)
 	}
+	if d.v.Software.Name != "" {
+		h += 64
+	}
 	r := d.sheet(w, h+24+80+24)
 	x0, x1, y := r.Min.X+40, r.Max.X-40, r.Min.Y+54
 	a, b := wDevices.pair(d.en)
@@ -166,7 +170,27 @@ func (d *drawing) devicesPanel() {
 		}
 		y += 64 + 28*len(e.text)
 	}
-	d.labelled(image.Rect(x0+160, r.Max.Y-24-80, x1-160, r.Max.Y-24), state.Close, wClose, greyKey, 22)
+	if d.v.Software.Name != "" {
+		d.software(x0, x1, y)
+	}
+	foot := image.Rect(x0+160, r.Max.Y-24-80, x1-160, r.Max.Y-24)
+	if d.v.Software.CanCheck {
+		at := grid(image.Rect(x0, foot.Min.Y, x1, foot.Max.Y), 2, 1)
+		d.labelled(at(0, 0), state.UpdateCheck, wUpdateCheck, greyKey, 22)
+		foot = at(1, 0)
+	}
+	d.labelled(foot, state.Close, wClose, greyKey, 22)
+}
+
+// software is the row of the release that runs.
+func (d *drawing) software(x0, x1, y int) {
+	d.Fill(paint.Rect(x0, y-8, x1-x0, 1), hair)
+	d.Round(paint.Rect(x0, y+4, 44, 44), 22, bluePale)
+	d.Icon(paint.Register, x0+22, y+26, 26, blue)
+	x := d.Line(d.b(20), wSoftware.in(d.en), x0+64, y+26, list.Left, ink)
+	s := d.v.Software
+	version := words{fmt.Sprintf("%s(第%d版)", s.Name, s.Version), fmt.Sprintf("%s (release %d)", s.Name, s.Version)}.in(d.en)
+	d.Name(d.r(18), version, x1, y+26, x1-x-20, list.Right, ink2)
 }
 
 // paragraph breaks a text into lines: sentences that fit stay whole when that costs no line, else lines of about the same length.

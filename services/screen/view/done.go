@@ -19,7 +19,7 @@ const (
 
 // Paid is the part of the screen, in pixels, that shows a paid sale's sums and change, and nothing of the devices.
 func Paid(w, h int) image.Rectangle {
-	all := plan(w, h, 0).all
+	all := plan(w, h, api.View{}).all
 	r := paint.Rect((all.Dx()-doneW)/2, (all.Dy()-doneH)/2, doneW, sumsH)
 	return list.New(scale(w, h)).Pixels(r.Inset(2))
 }

@@ -32,13 +32,35 @@ func (d *drawing) items() {
 }
 
 func (d *drawing) empty(r image.Rectangle) {
+	r.Max.Y = d.updateCard(r)
 	x, y := (r.Min.X+r.Max.X)/2, (r.Min.Y+r.Max.Y)/2
-	d.Round(paint.Rect(x-56, y-112, 112, 112), 56, bluePale)
-	d.Icon(paint.Barcode, x, y-56, 56, blue)
+	o := emptyLook(r.Dy())
+	if o.disc > 0 {
+		d.Round(paint.Rect(x-o.disc/2, y+o.top, o.disc, o.disc), o.disc/2, bluePale)
+		d.Icon(paint.Barcode, x, y+o.top+o.disc/2, o.disc/2, blue)
+	}
 	a, b := wScanPlease.pair(d.en)
-	d.Label(a, x, y+36, r.Dx()-40, list.Center, ink, d.sizes(bold, 24, 22, 20)...)
-	d.Label(b, x, y+68, r.Dx()-40, list.Center, ink3, d.sizes(regular, 18, 16, 14)...)
-	d.Label(wScanHelp.in(d.en), x, y+112, r.Dx()-40, list.Center, ink3, d.sizes(regular, 16, 15, 14)...)
+	d.Label(a, x, y+o.say, r.Dx()-40, list.Center, ink, d.sizes(bold, 24, 22, 20)...)
+	d.Label(b, x, y+o.say+32, r.Dx()-40, list.Center, ink3, d.sizes(regular, 18, 16, 14)...)
+	if o.help > 0 {
+		d.Label(wScanHelp.in(d.en), x, y+o.help, r.Dx()-40, list.Center, ink3, d.sizes(regular, 16, 15, 14)...)
+	}
+}
+
+// emptyLook says what of the empty list's picture has room in h, and where, from the middle: all of it, a smaller one beside a
+// notice, one without the advice, the bare words.
+func emptyLook(h int) (o struct{ disc, top, say, help int }) {
+	switch {
+	case h >= 300:
+		o.disc, o.top, o.say, o.help = 112, -112, 36, 112
+	case h >= 224:
+		o.disc, o.top, o.say, o.help = 80, -98, 14, 84
+	case h >= 176:
+		o.disc, o.top, o.say = 72, -74, 28
+	default:
+		o.say = -14
+	}
+	return o
 }
 
 func (d *drawing) lines(r image.Rectangle) {

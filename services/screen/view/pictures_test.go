@@ -31,6 +31,7 @@ func TestPictures(t *testing.T) {
 	english.ui.Entry, english.ui.Pressed = "25", "key:5"
 	for name, s := range map[string]sample{
 		"sale.png": by["sale"], "sale-en.png": english, "tender.png": by["enough"], "change.png": by["change"], "starting.png": by["starting"],
+		"update.png": by["update"], "fallback.png": by["fallback"],
 	} {
 		got, err := view.Render(s.v, s.ui, 1280, 800)
 		require.NoError(t, err)

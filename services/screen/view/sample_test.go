@@ -123,6 +123,40 @@ func message(v api.View, kind, code, ja, en string) api.View {
 	return v
 }
 
+func notice(phase, ja, en, text, textEn string) api.View {
+	v := base()
+	v.Update = &api.UpdateNotice{Phase: phase, Title: ja, TitleEn: en, Text: text, TextEn: textEn, CanAgain: phase == api.UpdateRefused}
+	return v
+}
+
+func loading() api.View {
+	v := notice(api.UpdateLoading, "新しい版を読み込んでいます", "Loading a new version", "このまま販売を続けられます。", "You can keep selling.")
+	v.Update.Percent = 42
+	return v
+}
+
+func ready() api.View {
+	v := notice(api.UpdateReady, "新しい版の準備ができました", "A new version is ready",
+		"11月22日 02:00ごろ、自動で再起動します。会計中には再起動しません。", "It restarts by itself at about 02:00 on 22 Nov. Never during a sale.")
+	v.Update.CanNow, v.Update.CanPostpone = true, true
+	return v
+}
+
+func fallback() api.View {
+	v := notice(api.UpdateFallback, "前の版に戻しました", "Back on the version before",
+		"新しい版は正常に起動しなかったため、前の版に戻しました。販売は通常どおり続けられます。",
+		"The new version did not start properly, so the register is back on the one before. You can sell as usual.")
+	v.Update.Small, v.Update.SmallEn, v.Update.CanAgain = "理由：画面の準備が30秒以内に終わりませんでした", "Reason: the screen was not ready within 30 s", true
+	return v
+}
+
+func warned() api.View {
+	v := notice(api.UpdateNone, "", "", "", "")
+	v.Update.Warning = "更新サーバーの更新情報は有効期限が切れています。新しい版は入れません。販売には影響ありません。"
+	v.Update.WarningEn = "The update information on the update server is out of date. Nothing new is installed; selling is not affected."
+	return v
+}
+
 type sample struct {
 	name string
 	v    api.View
@@ -156,9 +190,38 @@ func samples() []sample {
 	rich.Phase, rich.Paid, rich.Print.State, rich.Drawer.State = api.PhaseDone, 99999999, "done", "opening"
 	closed := base()
 	closed.Phase = api.PhaseClosed
+	insecure := &api.Pair{Text: "試験用：このレジは保護されていません（TPMなし・セキュアブート無効）",
+		TextEn: "Test use only: this register is not protected (no TPM, Secure Boot off)"}
+	naked := sale()
+	naked.Insecure = insecure
+	nakedIdle := ready()
+	nakedIdle.Insecure = insecure
+	nakedStart := starting
+	nakedStart.Insecure = insecure
+	software := paper
+	software.Software = api.Software{Version: 13, Name: "2026.11-1", CanCheck: true}
+	postponed := ready()
+	postponed.Update.Title, postponed.Update.TitleEn, postponed.Update.CanPostpone = "更新を延期しています", "The update is put off", false
 	richTender := dear()
 	richTender.Phase = api.PhaseTender
 	return []sample{
+		{"update-loading", loading(), state.UI{}},
+		{"update", ready(), state.UI{}},
+		{"update-postponed", postponed, state.UI{}},
+		{"update-ask", ready(), state.UI{Panel: state.UpdatePanel}},
+		{"update-restarting", notice("restarting", "再起動しています", "Restarting", "新しい版に切り替えます。電源を切らずにお待ちください。", "The new version starts next. Please do not switch off."), state.UI{}},
+		{"fallback", fallback(), state.UI{}},
+		{"fallback-read", fallback(), state.UI{ReadUpdate: fallback().Update.Text}},
+		{"update-refused", notice("refused", "更新できませんでした", "The update was not taken",
+			"新しい版 2027.1-3 はこのレジでは使えないため、入れませんでした。今の版のままお使いいただけます。（詳細：checking the boot image of the idle slot: it is not signed by the certificate that the firmware took）",
+			"Version 2027.1-3 cannot be used on this register and was not installed. You can keep selling with the present one. (checking the boot image of the idle slot: it is not signed by the certificate that the firmware took)"), state.UI{}},
+		{"update-warning", warned(), state.UI{}},
+		{"insecure", naked, state.UI{}},
+		{"insecure-idle", nakedIdle, state.UI{}},
+		{"insecure-starting", nakedStart, state.UI{}},
+		{"insecure-ask", naked, state.UI{Panel: state.CancelPanel}},
+		{"insecure-devices", func() api.View { v := software; v.Insecure = insecure; return v }(), state.UI{Panel: state.DevicesPanel}},
+		{"software", software, state.UI{Panel: state.DevicesPanel}},
 		{"away", api.View{}, state.UI{Away: true}},
 		{"starting", starting, state.UI{}},
 		{"closed", closed, state.UI{}},

@@ -28,13 +28,14 @@ type drawing struct {
 
 // Draw describes the cashier's screen of w × h pixels.
 func Draw(t *Theme, v api.View, ui UI, w, h int) *list.List {
-	d := &drawing{List: list.New(t.scale), Theme: t, at: plan(w, h, len(v.Rates)), v: v, ui: ui, en: ui.English()}
+	d := &drawing{List: list.New(t.scale), Theme: t, at: plan(w, h, v), v: v, ui: ui, en: ui.English()}
 	d.Fill(d.at.all, ground)
 	if Selling(v, ui) {
 		d.sale()
 	} else {
 		d.waiting()
 	}
+	d.banner()
 	return d.List
 }
 
@@ -76,6 +77,8 @@ func (d *drawing) sale() {
 		d.cancelPanel()
 	case state.DevicesPanel:
 		d.devicesPanel()
+	case state.UpdatePanel:
+		d.updatePanel()
 	}
 	d.message()
 	d.notice()

@@ -21,7 +21,7 @@ func (d *drawing) waiting() {
 	reasons := d.reasons()
 	h := 330 + 40*len(reasons)
 	x := d.at.all.Dx() / 2
-	y := (d.at.all.Dy() - h + barH) / 2
+	y := (d.at.all.Dy() - h + d.at.top.Max.Y) / 2
 	r := image.Rect(x-340, y, x+340, y+h)
 	d.Shadow(r, 20, 16, 6, shade)
 	d.Round(r, 20, panel)

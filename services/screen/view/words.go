@@ -109,6 +109,17 @@ var (
 	wClose       = words{"閉じる", "Close"}
 	wDevices     = words{"機器の状態", "Devices"}
 
+	wUpdateNow   = words{"今すぐ更新して再起動", "Restart now"}
+	wUpdateLater = words{"あとで", "Later"}
+	wUpdateAgain = words{"もう一度試す", "Try again"}
+	wUpdateCheck = words{"更新を確認", "Check for updates"}
+	wUpdateAsk   = words{"再起動して新しい版に切り替えますか", "Restart into the new version?"}
+	wUpdateText  = words{"再起動のあいだ、1分ほど販売できません。登録済みの売上は保存されています。", "Nothing can be sold for about a minute. Recorded sales are safe."}
+	wUpdateYes   = words{"再起動する", "Restart"}
+	wUpdateNo    = words{"やめる", "Not now"}
+	wUpdateWarn  = words{"更新についてのお知らせ", "About updates"}
+	wSoftware    = words{"ソフトウェア", "Software"}
+
 	wGetReady  = words{"準備中", "Getting ready"}
 	wWaitAway  = words{"レジの準備をしています", "The register is getting ready"}
 	wWaitText  = words{"しばらくお待ちください。", "Please wait a moment."}
