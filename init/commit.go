@@ -76,6 +76,9 @@ func (m *machine) keepRelease(content map[string]any) {
 		content["floorError"] = err.Error()
 	}
 	content["floor"] = m.floor.Load()
+	if m.committed.Load() {
+		m.console.Say("committed: version %d in slot %s, floor %d", m.running.Version, m.facts.slot, m.floor.Load())
+	}
 	if m.onTrial.Load() {
 		m.journal.Add("boot.kept", content)
 	} else {
@@ -102,12 +105,13 @@ func (m *machine) commit() error {
 	return err
 }
 
-// floorOf is what the floor should be by now: the lower of two committed versions; 0 while there are not two.
-func floorOf(rec slot.Record) uint64 {
+// floorOf is what the floor should be by now: the lower of two committed versions; 0 while there are not two. The
+// record is signed by nobody, so it never counts for more than the running version, which the TPM let open the data.
+func floorOf(rec slot.Record, running uint64) uint64 {
 	if rec.A.State != slot.Good || rec.B.State != slot.Good {
 		return 0
 	}
-	return min(rec.A.Version, rec.B.Version)
+	return min(rec.A.Version, rec.B.Version, running)
 }
 
 // raiseFloor brings the TPM's floor up to where the slot record says that it should be. It is called before the door
@@ -118,7 +122,7 @@ func (m *machine) raiseFloor() error {
 	}
 	rec, _, err := m.loadState()
 	owner, ok := m.partition.OwnerSecret()
-	if to := floorOf(rec); err == nil && to > 0 && ok {
+	if to := floorOf(rec, m.facts.version); err == nil && to > 0 && ok {
 		err = m.tpm.RaiseFloor(to, owner)
 	}
 	return errors.Join(err, m.readFloor())

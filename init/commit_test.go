@@ -64,11 +64,12 @@ func TestRefusedIsNotKept(t *testing.T) {
 // The floor is the lower of two committed versions, and nothing while there are not two.
 func TestFloorOf(t *testing.T) {
 	good := func(v uint64) slot.Slot { return slot.Slot{State: slot.Good, Version: v} }
-	require.EqualValues(t, 16, floorOf(slot.Record{A: good(16), B: good(17)}))
-	require.EqualValues(t, 16, floorOf(slot.Record{A: good(17), B: good(16)}))
+	require.EqualValues(t, 16, floorOf(slot.Record{A: good(16), B: good(17)}, 17))
+	require.EqualValues(t, 16, floorOf(slot.Record{A: good(17), B: good(16)}, 17))
+	require.EqualValues(t, 17, floorOf(slot.Record{A: good(99), B: good(98)}, 17), "a forged record")
 	for _, s := range []slot.State{slot.Trial, slot.Empty, slot.Refused, slot.Unknown} {
-		require.Zero(t, floorOf(slot.Record{A: good(16), B: slot.Slot{State: s, Version: 17}}), s)
-		require.Zero(t, floorOf(slot.Record{A: slot.Slot{State: s, Version: 17}, B: good(16)}), s)
+		require.Zero(t, floorOf(slot.Record{A: good(16), B: slot.Slot{State: s, Version: 17}}, 17), s)
+		require.Zero(t, floorOf(slot.Record{A: slot.Slot{State: s, Version: 17}, B: good(16)}, 17), s)
 	}
 }
 
