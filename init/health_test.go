@@ -265,3 +265,16 @@ func TestRestartIntoRecovery(t *testing.T) {
 	require.True(t, b.record(t).Asked)
 	require.Equal(t, history.Asked, b.past(t)[0].Kind)
 }
+
+func TestStepThatPanics(t *testing.T) {
+	require.EqualError(t, caught(func() error { panic("no such slot") }), "panic: no such slot")
+	require.NoError(t, caught(func() error { return nil }))
+}
+
+// The clock of a trial begins with init, whatever the plan took of it.
+func TestTrialsTime(t *testing.T) {
+	b := newBench(t, trialRecord())
+	b.times.ready = time.Hour
+	b.began = system.SinceBoot() - 20*time.Minute
+	require.WithinDuration(t, time.Now().Add(40*time.Minute), b.trial().ReadyBy, time.Minute)
+}

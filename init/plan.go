@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/choba-os/choba/init/plan"
@@ -20,7 +21,7 @@ func (m *machine) plan() plan.Plan {
 				select {} // the boot is being ended: nothing new begins
 			}
 			m.doing.Store(name)
-			return do()
+			return caught(do)
 		}}
 	}
 	var p plan.Plan
@@ -57,4 +58,14 @@ func (m *machine) plan() plan.Plan {
 		step(plan.Needed, "make the services' data folders", m.makeFolders),
 		step(plan.Needed, "start the other services", m.startAll),
 	)
+}
+
+// caught makes an error of a panic: what breaks in a step is a reason to be written down, and not the kernel's end.
+func caught(do func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v", r)
+		}
+	}()
+	return do()
 }
