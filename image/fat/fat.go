@@ -1,4 +1,4 @@
-// Package fat reads FAT12, FAT16 and FAT32 volumes that anybody may have made, and changes such a volume in two ways
+// Package fat reads FAT12, FAT16, FAT32 and exFAT volumes that anybody may have made, and changes such a volume in two ways
 // only: it replaces a file (the boot image on the ESP) and it adds one (what is exported to a stick).
 //
 // The reader is for sticks out of a stranger's pocket: every chain, folder and name is bounded, nothing is allocated by

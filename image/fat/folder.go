@@ -33,6 +33,7 @@ type node struct {
 	long, short string // either may be empty
 	dir         bool
 	size        int64
+	unset       int64 // exFAT: bytes at its end that were never written and read as zeros
 	where       location
 	slot        int  // the number of its short slot in the folder
 	dots        bool // "." or ".."

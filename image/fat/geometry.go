@@ -39,8 +39,8 @@ type geometry struct {
 
 // location is where a file or folder lies: in clusters, or (the root of FAT12 and FAT16) in one place.
 type location struct {
-	first uint32 // cluster; 0: at and size say it
-	at    int64
+	first uint32 // cluster; 0 when at and size say it
+	at    int64  // 0 when it is in clusters
 	size  int64
 	whole bool // exFAT: the clusters follow each other, the table has no word of it
 }
@@ -75,7 +75,7 @@ func readGeometry(r io.ReaderAt, size int64) (geometry, error) {
 	}
 	switch string(b[3:11]) {
 	case "EXFAT   ":
-		return exfatGeometry(b, size)
+		return exfatGeometry(r, b, size)
 	case "NTFS    ":
 		return geometry{}, fmt.Errorf("%w: it is NTFS", ErrNotFAT)
 	}

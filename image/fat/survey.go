@@ -283,7 +283,7 @@ func (s *survey) slotAt(folder location, slot int) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	f := File{v: s.v, size: off + 1, pieces: pieces}
+	f := File{v: s.v, size: off + 1, set: off + 1, pieces: pieces}
 	_, at := f.at(off, 1)
 	return at, nil
 }
@@ -298,5 +298,5 @@ func (s *survey) sectorOf(at int64) (b []byte, start int64, err error) {
 
 // content reads pieces as a file of n bytes.
 func (s *survey) content(pieces []piece, n int64) io.Reader {
-	return io.NewSectionReader(&File{v: s.v, size: n, pieces: pieces}, 0, n)
+	return io.NewSectionReader(&File{v: s.v, size: n, set: n, pieces: pieces}, 0, n)
 }

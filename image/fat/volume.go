@@ -84,7 +84,7 @@ func (v *Volume) open(path string) (*File, error) {
 	if n.dir {
 		return nil, fmt.Errorf("%w: it is a folder", ErrMissing)
 	}
-	f := &File{v: v, size: n.size}
+	f := &File{v: v, size: n.size, set: n.size - n.unset}
 	f.pieces, err = v.pieces(n)
 	return f, err
 }
@@ -171,7 +171,7 @@ func (v *Volume) list(at location) ([]node, error) {
 
 // folder reads a whole folder, at most maxSlots of it.
 func (v *Volume) folder(at location) ([]byte, error) {
-	if at.first == 0 && at.size > 0 {
+	if at.at > 0 {
 		b := make([]byte, at.size) // at most 2 MiB: its number of slots has 16 bits
 		_, err := v.r.ReadAt(b, at.at)
 		return b, err
@@ -203,6 +203,7 @@ func (v *Volume) folderPieces(at location) ([]piece, error) {
 type File struct {
 	v      *Volume
 	size   int64
+	set    int64 // what lies behind reads as zeros
 	pieces []piece
 }
 
@@ -220,6 +221,9 @@ func (f *File) ReadAt(b []byte, off int64) (n int, err error) {
 		}
 		part, at := f.at(off+int64(n), int64(len(b)-n))
 		m, err := f.v.r.ReadAt(b[n:n+int(part)], at)
+		if from := max(0, f.set-off-int64(n)); from < int64(m) {
+			clear(b[n+int(from) : n+m])
+		}
 		n += m
 		if err != nil && m < int(part) {
 			return n, err

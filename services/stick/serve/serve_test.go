@@ -240,8 +240,8 @@ func TestUnreadableSticks(t *testing.T) {
 		f     sticktest.Faults
 		says  string
 	}{
-		{make([]byte, 1<<20), sticktest.Faults{}, "formatted with FAT32"},
-		{ntfs, sticktest.Faults{}, "formatted with FAT32"},
+		{make([]byte, 1<<20), sticktest.Faults{}, "formatted with FAT32 or exFAT"},
+		{ntfs, sticktest.Faults{}, "formatted with FAT32 or exFAT"},
 		{circle, sticktest.Faults{}, "damaged"},
 		{good, sticktest.Faults{At: 4, Times: 1 << 20, Wrong: sticktest.MediumError}, "broken"},
 		{good, sticktest.Faults{At: 1, Times: 1 << 20, Wrong: sticktest.StallForever}, "broken"},

@@ -26,8 +26,8 @@ func unreadable(err error) api.State {
 	case errors.Is(err, usbstick.ErrEmpty):
 		return api.State{Text: "カードが入っていません。", TextEn: "There is no card in the reader."}
 	case errors.Is(err, fat.ErrNotFAT):
-		return api.State{Text: "このUSBメモリは読み取れません。FAT32で初期化したものを使ってください。",
-			TextEn: "This USB stick cannot be read. Use one that is formatted with FAT32."}
+		return api.State{Text: "このUSBメモリは読み取れません。FAT32またはexFATで初期化したものを使ってください。",
+			TextEn: "This USB stick cannot be read. Use one that is formatted with FAT32 or exFAT."}
 	case errors.Is(err, fat.ErrDamaged):
 		return api.State{Text: "このUSBメモリは読み取れません。中のファイルシステムが壊れています。別のものを使ってください。",
 			TextEn: "This USB stick cannot be read. Its file system is damaged. Use another one."}
