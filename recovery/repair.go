@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/choba-os/choba/drivers/display"
 	"github.com/choba-os/choba/drivers/dm"
 	"github.com/choba-os/choba/drivers/watchdog"
@@ -74,6 +76,9 @@ func machineOf(s boot.Stopped, shown *screens, say func(string)) act.Machine {
 			say("note: " + err.Error())
 			return redeploy.Part{}
 		}
+		if f, ok := d.(*os.File); ok {
+			return redeploy.Part{Device: cold{f}, Size: p.Size}
+		}
 		return redeploy.Part{Device: d, Size: p.Size}
 	}
 	m := act.Machine{
@@ -92,6 +97,14 @@ func machineOf(s boot.Stopped, shown *screens, say func(string)) act.Machine {
 	}
 	m.ID = identity(s, say)
 	return m
+}
+
+// cold is a partition that can forget what the kernel keeps of it in memory.
+type cold struct{ *os.File }
+
+// Forget is redeploy.Cached's: everything was flushed before, so all of it can go.
+func (c cold) Forget() error {
+	return unix.Fadvise(int(c.Fd()), 0, 0, unix.FADV_DONTNEED)
 }
 
 // prove has the kernel check the root hash's signature, as the next boot will.

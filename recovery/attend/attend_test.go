@@ -11,7 +11,10 @@ import (
 
 	"github.com/choba-os/choba/drivers/display/paint"
 	"github.com/choba-os/choba/drivers/input"
+	"github.com/choba-os/choba/image/slot"
+	"github.com/choba-os/choba/image/verity"
 	"github.com/choba-os/choba/recovery/act"
+	"github.com/choba-os/choba/recovery/explain"
 	"github.com/choba-os/choba/recovery/guide"
 	"github.com/choba-os/choba/recovery/hands"
 )
@@ -73,6 +76,11 @@ func run(t *testing.T, f guide.Facts, screens bool) *room {
 	return r
 }
 
+// failed is a register whose slot a is damaged.
+func failed() guide.Facts {
+	return guide.Facts{Troubles: []explain.Trouble{explain.InSlot(slot.A, verity.ErrCorrupt)}}
+}
+
 func wait[T any](t *testing.T, c chan T) (v T) {
 	t.Helper()
 	select {
@@ -85,7 +93,7 @@ func wait[T any](t *testing.T, c chan T) (v T) {
 
 // TestByKeys: a keyboard alone starts an action and stops it again.
 func TestByKeys(t *testing.T) {
-	r := run(t, guide.Facts{}, true)
+	r := run(t, failed(), true)
 	require.Equal(t, "page: This register cannot start", wait(t, r.said))
 	r.hands <- hands.Event{Key: hands.Other}
 	require.Equal(t, "page: Recovery menu", wait(t, r.said))
@@ -99,7 +107,7 @@ func TestByKeys(t *testing.T) {
 
 // TestByTouch: the button under the finger is pressed when it is lifted there, and only there.
 func TestByTouch(t *testing.T) {
-	r := run(t, guide.Facts{}, true)
+	r := run(t, failed(), true)
 	touch := func(p input.Phase, x, y float64) {
 		r.hands <- hands.Event{Touch: &input.Touch{Phase: p, X: x / 1024, Y: y / 768}}
 	}

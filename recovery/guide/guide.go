@@ -23,6 +23,7 @@ import (
 const (
 	Countdown = 30 * time.Second // for a touch, before the register repairs itself
 	Retry     = 60 * time.Second // before stick and network are looked at again
+	Anew      = 5 * time.Minute  // before a machine that no release can help starts again
 	Restart   = 10 * time.Second // to read that it worked
 	Idle      = 10 * time.Minute // without a touch, before nobody is thought to be there
 )
@@ -88,11 +89,23 @@ const (
 
 // New begins: with the countdown, or with the menu when a person asked for recovery.
 func New(f Facts) *Guide {
-	g := &Guide{facts: f, left: Countdown}
+	g := &Guide{facts: f}
+	g.gone()
 	if f.Asked {
 		g.at = menu
 	}
 	return g
+}
+
+// beyond says whether the machine itself is the trouble (no disk, no lock, no TPM): no
+// release can help, and writing one at every start would wear the disk out.
+func (f Facts) beyond() bool {
+	for _, t := range f.Troubles {
+		if t.Slot == "" {
+			return true
+		}
+	}
+	return len(f.Troubles) == 0
 }
 
 // Automatic is what is done when nobody is there.
@@ -131,7 +144,7 @@ func (g *Guide) timeUp() Effect {
 	case waiting:
 		return g.start(again(), true)
 	}
-	if g.facts.Asked {
+	if g.facts.Asked || g.facts.beyond() {
 		g.left = Restart
 		return Effect{Restart: true}
 	}
@@ -141,6 +154,9 @@ func (g *Guide) timeUp() Effect {
 // gone is when nobody has touched anything for long: back to the first page.
 func (g *Guide) gone() {
 	g.at, g.left, g.typed = stopped, Countdown, ""
+	if g.facts.beyond() && !g.facts.Asked {
+		g.left = Anew
+	}
 }
 
 func (g *Guide) start(r act.Request, automatic bool) Effect {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/choba-os/choba/drivers/disk"
 	"github.com/choba-os/choba/drivers/dm"
 	"github.com/choba-os/choba/image/release"
 	"github.com/choba-os/choba/image/slot"
@@ -59,6 +60,18 @@ func TestATouchStopsTheCountdown(t *testing.T) {
 		g.Tick(time.Second)
 		require.Equal(t, stopped, g.at, "the person went away: the register helps itself again")
 		require.NotNil(t, g.Tick(Countdown).Start)
+	}
+}
+
+// TestNoReleaseHelps: without a disk, a lock or a TPM nothing is written by itself; the register starts again now and then.
+func TestNoReleaseHelps(t *testing.T) {
+	for _, cause := range []error{disk.ErrAbsent, explain.ErrUnlocked, explain.ErrNoTPM} {
+		g := New(Facts{Troubles: []explain.Trouble{explain.General(cause)}})
+		require.Equal(t, Effect{}, g.Tick(Anew-1))
+		require.Equal(t, Effect{Restart: true}, g.Tick(1))
+		require.Equal(t, Effect{Restart: true}, g.Touch(idNow))
+		g.Touch(idMenu)
+		require.NotNil(t, g.Touch(idAuto).Start, "a person may all the same")
 	}
 }
 
@@ -146,7 +159,7 @@ func TestEveryTouchEverywhere(t *testing.T) {
 			_ = h.Page()
 		}
 	}
-	require.Len(t, all, int(echo)+2)
+	require.Len(t, all, int(echo)+4)
 }
 
 // everyPlace is a guide on each of its pages.
@@ -175,7 +188,10 @@ func everyPlace() (all []*Guide) {
 	}
 	g := New(facts())
 	g.at, g.report = reported, sampleSelfTest()
-	return append(all, g)
+	broken := New(Facts{Troubles: []explain.Trouble{explain.General(wrap("finding partition choba-a", disk.ErrAbsent))}})
+	asked := New(Facts{Asked: true, Troubles: []explain.Trouble{explain.General(explain.ErrAsked)}})
+	asked.Tick(Idle)
+	return append(all, g, broken, asked)
 }
 
 func sampleProgress() act.Progress {

@@ -106,6 +106,12 @@ func (g *Guide) stoppedPage() face.Page {
 	for _, k := range redeploy.Order() {
 		p.Count.Steps = append(p.Count.Steps, face.Note{Words: kindWords(k)})
 	}
+	if g.facts.beyond() {
+		p.Count.Title = say("もう一度起動します", "It will start again")
+		p.Count.Steps = []face.Note{{Words: say("本体の故障かもしれません", "The machine may be broken")},
+			{Words: say("販売店に連絡してください", "Call your dealer")}}
+		p.Buttons[0] = face.Button{ID: idNow, Words: say("今すぐ再起動する", "Restart now"), Icon: paint.Register, Look: face.Green}
+	}
 	if g.facts.Asked {
 		p.Tone, p.Icon, p.Title = face.Care, paint.Note, say("復旧メニューが選ばれました", "Recovery was asked for")
 		p.Count.Title, p.Count.Steps = say("再起動します", "It will restart"), nil

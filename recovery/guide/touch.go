@@ -90,6 +90,9 @@ func (g *Guide) touch(id string) Effect {
 			if g.at == waiting {
 				return g.start(again(), true)
 			}
+			if g.facts.beyond() {
+				return Effect{Restart: true}
+			}
 			return g.start(Automatic(), true)
 		}
 		return g.Wake()

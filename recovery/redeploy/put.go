@@ -165,6 +165,11 @@ func (d *Deployer) write(ctx context.Context, to Part, f found) error {
 // verify reads the whole slot back as the kernel would, and its head.
 func (d *Deployer) verify(ctx context.Context, p Part, want release.Release) error {
 	d.begin(Checking, want.EROFS.Size+want.Tree.Size)
+	if c, ok := p.Device.(Cached); ok {
+		if err := c.Forget(); err != nil {
+			return fmt.Errorf("reading back: %w", err)
+		}
+	}
 	if err := verity.Verify(watchedAt{ctx, p, d}, want.Verity); err != nil {
 		return fmt.Errorf("reading back: %w", err)
 	}

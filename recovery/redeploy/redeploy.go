@@ -47,6 +47,10 @@ type Part struct {
 	Size int64
 }
 
+// Cached is a device that may answer from memory what was written to it. Forget makes
+// it read from the disk again; what is read back is then what lies there.
+type Cached interface{ Forget() error }
+
 // Register is the machine that gets a release.
 type Register struct {
 	Root     trust.Root

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/choba-os/choba/image/frame"
 	"github.com/choba-os/choba/image/frame/frametest"
 	"github.com/choba-os/choba/image/layout"
 	"github.com/choba-os/choba/image/release"
@@ -277,6 +278,34 @@ func TestTheKernelHasTheLastWord(t *testing.T) {
 	require.ErrorIs(t, err, no)
 	n, _ := boots(t, m, v)
 	require.Empty(t, n)
+}
+
+// liar is a disk that keeps in memory what it was given, and loses a bit of it.
+type liar struct {
+	frame.Device
+	forgot bool
+}
+
+func (l *liar) Forget() error { l.forgot = true; return nil }
+
+func (l *liar) ReadAt(b []byte, off int64) (int, error) {
+	n, err := l.Device.ReadAt(b, off)
+	if l.forgot && off == 4096 {
+		b[7] ^= 1
+	}
+	return n, err
+}
+
+func TestReadsBackFromTheDisk(t *testing.T) {
+	m, v := ruined(t)
+	reg := m.Register(v)
+	p := reg.Slots[slot.B]
+	p.Device = &liar{Device: p.Device}
+	reg.Slots[slot.B] = p
+	d := redeploy.Deployer{Register: reg}
+	_, err := d.From(context.Background(), redeploy.FactoryOf(reg), false)
+	require.ErrorIs(t, err, verity.ErrCorrupt)
+	require.Equal(t, slot.Empty, m.Record().B.State)
 }
 
 func TestStopping(t *testing.T) {
