@@ -1,6 +1,7 @@
 // Command network keeps the register on the shop's network. init starts it with its socket and life line.
 //
-// It joins the parts: the table, the filter, the wire, the journal. The rule that keeps it small: it decides nothing.
+// It is not the network's logic (package network) and not the filter (package filter). The rule that keeps it small: it
+// joins the table, the filter, the wire and the journal, and decides nothing.
 package main
 
 import (

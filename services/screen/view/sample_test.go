@@ -190,38 +190,9 @@ func samples() []sample {
 	rich.Phase, rich.Paid, rich.Print.State, rich.Drawer.State = api.PhaseDone, 99999999, "done", "opening"
 	closed := base()
 	closed.Phase = api.PhaseClosed
-	insecure := &api.Pair{Text: "試験用：このレジは保護されていません（TPMなし・セキュアブート無効）",
-		TextEn: "Test use only: this register is not protected (no TPM, Secure Boot off)"}
-	naked := sale()
-	naked.Insecure = insecure
-	nakedIdle := ready()
-	nakedIdle.Insecure = insecure
-	nakedStart := starting
-	nakedStart.Insecure = insecure
-	software := paper
-	software.Software = api.Software{Version: 13, Name: "2026.11-1", CanCheck: true}
-	postponed := ready()
-	postponed.Update.Title, postponed.Update.TitleEn, postponed.Update.CanPostpone = "更新を延期しています", "The update is put off", false
 	richTender := dear()
 	richTender.Phase = api.PhaseTender
-	return []sample{
-		{"update-loading", loading(), state.UI{}},
-		{"update", ready(), state.UI{}},
-		{"update-postponed", postponed, state.UI{}},
-		{"update-ask", ready(), state.UI{Panel: state.UpdatePanel}},
-		{"update-restarting", notice("restarting", "再起動しています", "Restarting", "新しい版に切り替えます。電源を切らずにお待ちください。", "The new version starts next. Please do not switch off."), state.UI{}},
-		{"fallback", fallback(), state.UI{}},
-		{"fallback-read", fallback(), state.UI{ReadUpdate: fallback().Update.Text}},
-		{"update-refused", notice("refused", "更新できませんでした", "The update was not taken",
-			"新しい版 2027.1-3 はこのレジでは使えないため、入れませんでした。今の版のままお使いいただけます。（詳細：checking the boot image of the idle slot: it is not signed by the certificate that the firmware took）",
-			"Version 2027.1-3 cannot be used on this register and was not installed. You can keep selling with the present one. (checking the boot image of the idle slot: it is not signed by the certificate that the firmware took)"), state.UI{}},
-		{"update-warning", warned(), state.UI{}},
-		{"insecure", naked, state.UI{}},
-		{"insecure-idle", nakedIdle, state.UI{}},
-		{"insecure-starting", nakedStart, state.UI{}},
-		{"insecure-ask", naked, state.UI{Panel: state.CancelPanel}},
-		{"insecure-devices", func() api.View { v := software; v.Insecure = insecure; return v }(), state.UI{Panel: state.DevicesPanel}},
-		{"software", software, state.UI{Panel: state.DevicesPanel}},
+	return append(updates(), []sample{
 		{"away", api.View{}, state.UI{Away: true}},
 		{"starting", starting, state.UI{}},
 		{"closed", closed, state.UI{}},
@@ -253,5 +224,43 @@ func samples() []sample {
 		{"journal", message(sale(), "error", "journal", "記録に書き込めないため、会計を始められません。電源を切らずに、少し待ってからもう一度お試しください。", "The journal cannot be written, so the payment was not started. Do not switch off; wait a moment and try again."), state.UI{}},
 		{"reprint", message(base(), "ask", "reprint?", "レシートが最後まで出たか分かりません。再発行すると「再発行」と印字されます。", "It is not known whether the receipt came out. A copy is marked as such."), state.UI{}},
 		{"info", message(sale(), "info", "interrupted", "停電前の取引を復元しました。続けて登録できます。", "The sale from before the power cut was restored. You can go on."), state.UI{}},
+	}...)
+}
+
+// updates are the states that have to do with updates, and with a register that lacks protection.
+func updates() []sample {
+	insecure := &api.Pair{Text: "試験用：このレジは保護されていません（TPMなし・セキュアブート無効）",
+		TextEn: "Test use only: this register is not protected (no TPM, Secure Boot off)"}
+	naked := sale()
+	naked.Insecure = insecure
+	nakedIdle := ready()
+	nakedIdle.Insecure = insecure
+	nakedStart := base()
+	nakedStart.Phase = api.PhaseStarting
+	nakedStart.Insecure = insecure
+	software := sale()
+	software.Devices[1] = api.Device{Role: "printer", State: "error", Text: "用紙がありません。紙を入れると続きを印刷します。それまでも販売は続けられます。",
+		TextEn: "Out of paper. Printing goes on when paper is put in; you can keep selling."}
+	software.Software = api.Software{Version: 13, Name: "2026.11-1", CanCheck: true}
+	postponed := ready()
+	postponed.Update.Title, postponed.Update.TitleEn, postponed.Update.CanPostpone = "更新を延期しています", "The update is put off", false
+	return []sample{
+		{"update-loading", loading(), state.UI{}},
+		{"update", ready(), state.UI{}},
+		{"update-postponed", postponed, state.UI{}},
+		{"update-ask", ready(), state.UI{Panel: state.UpdatePanel}},
+		{"update-restarting", notice("restarting", "再起動しています", "Restarting", "新しい版に切り替えます。電源を切らずにお待ちください。", "The new version starts next. Please do not switch off."), state.UI{}},
+		{"fallback", fallback(), state.UI{}},
+		{"fallback-read", fallback(), state.UI{ReadUpdate: fallback().Update.Text}},
+		{"update-refused", notice("refused", "更新できませんでした", "The update was not taken",
+			"新しい版 2027.1-3 はこのレジでは使えないため、入れませんでした。今の版のままお使いいただけます。（詳細：checking the boot image of the idle slot: it is not signed by the certificate that the firmware took）",
+			"Version 2027.1-3 cannot be used on this register and was not installed. You can keep selling with the present one. (checking the boot image of the idle slot: it is not signed by the certificate that the firmware took)"), state.UI{}},
+		{"update-warning", warned(), state.UI{}},
+		{"insecure", naked, state.UI{}},
+		{"insecure-idle", nakedIdle, state.UI{}},
+		{"insecure-starting", nakedStart, state.UI{}},
+		{"insecure-ask", naked, state.UI{Panel: state.CancelPanel}},
+		{"insecure-devices", func() api.View { v := software; v.Insecure = insecure; return v }(), state.UI{Panel: state.DevicesPanel}},
+		{"software", software, state.UI{Panel: state.DevicesPanel}},
 	}
 }
