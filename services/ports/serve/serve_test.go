@@ -32,7 +32,11 @@ type pipes struct {
 }
 
 func (p *pipes) Open(row policy.Row, nodes []usb.Node) (guard.Opened, error) {
-	if row.Kind != api.KindEvdev {
+	switch row.Kind {
+	case api.KindUSBFS: // /dev/zero knows no usbfs requests
+		f, err := os.Open("/dev/zero")
+		return guard.Opened{File: f, Close: func() { _ = f.Close() }}, err
+	case api.KindBytes:
 		return p.Files.Open(row, nodes)
 	}
 	r, w, err := os.Pipe()
@@ -197,6 +201,30 @@ func TestA73WhoMayHaveWhat(t *testing.T) {
 	}
 	_, err := start(t, "register").client.Claim(limit(t), api.RoleScanner)
 	require.Equal(t, link.Denied, link.KindOf(err))
+}
+
+// A41: a stick goes to the stick service and to nobody else, and is off before and after.
+func TestA41StickOverRealSockets(t *testing.T) {
+	for _, who := range []string{"scanner", "printer", "screen", "register", "update", ""} {
+		_, err := start(t, who).client.Claim(limit(t), api.RoleStick)
+		require.Equal(t, link.Denied, link.KindOf(err), who)
+	}
+	p := start(t, "stick")
+	_, err := p.client.Claim(limit(t), api.RoleScanner)
+	require.Equal(t, link.Denied, link.KindOf(err))
+	p.Plug("1-2", usbtest.Device{Vendor: 0x0781, Product: 0x5581, Interfaces: []string{"08/06/50"}})
+	p.Node("1-2", ".", "bus/usb/001/002", "/dev/null", 1, 3)
+	for range 3 {
+		require.False(t, p.On("1-2"))
+		h, err := p.client.Claim(limit(t), api.RoleStick)
+		require.NoError(t, err)
+		require.True(t, p.On("1-2"))
+		require.Equal(t, []string{"stick", "0781:5581 1-2", "usbfs"}, []string{h.Role, h.Device, h.Kind})
+		_, err = h.File.Read(make([]byte, 8))
+		require.NoError(t, err)
+		h.Release()
+		require.Eventually(t, func() bool { return !p.On("1-2") }, 5*time.Second, time.Millisecond)
+	}
 }
 
 // A claimant that dies gives the device back; one that stops waiting leaves no
