@@ -116,15 +116,16 @@ func Settle(rec Record) (out Record, changed bool) {
 }
 
 // Clear empties a slot before its partition is written, so that a half-written
-// release is never taken for a whole one. The preferred slot cannot be cleared
-// while it is the only committed one.
+// release is never taken for a whole one. The only committed slot cannot be cleared,
+// nor the only one of two that has boots left.
 func Clear(rec Record, n Name) (Record, error) {
 	s := rec.Slot(n)
 	if n.Other() == "" {
 		return rec, stateError("clearing", n, s)
 	}
-	if s.State == Good && rec.Slot(n.Other()).State != Good {
-		return rec, fmt.Errorf("clearing slot %s: it is the only committed one", n)
+	other := rec.Slot(n.Other())
+	if s.State == Good && (other.State != Good || s.Unready < UnreadyLimit && other.Unready >= UnreadyLimit) {
+		return rec, fmt.Errorf("clearing slot %s: it is the only committed one that may boot", n)
 	}
 	rec = rec.with(n, Slot{State: Empty}, fmt.Sprintf("slot %s is being written", n)).close(n)
 	if rec.Preferred == n {

@@ -65,10 +65,10 @@ func deviceName(n slot.Name) string { return "choba-slot-" + string(n) }
 
 // checkBlocks reads the whole slot and names the damaged block, where the
 // kernel would only panic at it. It takes seconds, so it is kept for a slot
-// whose last boot did not reach ready.
+// whose last boot did not reach ready, and for the second try of a trial.
 func (b *Boot) checkBlocks(c slot.Candidate) error {
 	s := b.record.Slot(c.Slot)
-	if s.Unready == 0 && (s.State != slot.Trial || s.Tries == slot.Tries) {
+	if s.Unready == 0 && (s.State != slot.Trial || s.Tries != slot.Tries-1) {
 		return nil
 	}
 	b.say("slot %s: its last boot did not reach ready, checking every block", c.Slot)
