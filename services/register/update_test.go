@@ -203,3 +203,27 @@ func TestNoUpdateService(t *testing.T) {
 	c.until("it says that nobody answers", func(v api.View) bool { return v.Message != nil && v.Message.Code == "update" })
 	require.Equal(t, 1, c.must(api.Act{Op: api.OpCode, Code: codeTea}).Count)
 }
+
+// A paid sale that nobody leaves does not put an update off for ever: the last customer's may stay on the screen all night.
+func TestPaidSaleLingers(t *testing.T) {
+	t.Parallel()
+	c := set(t)
+	u := playUpdate(c)
+	c.on()
+	c.until("it is idle", inPhase(api.PhaseIdle))
+	c.must(api.Act{Op: api.OpCode, Code: codeTea})
+	c.must(api.Act{Op: api.OpCash, Amount: 500})
+	c.until("paper and drawer are settled", func(v api.View) bool { return v.Print.State == "done" && v.Drawer.State == "opened" })
+	u.untilBusy(t, true)
+	c.later.Store(int64(lingers) + int64(time.Second))
+	u.untilBusy(t, false)
+	c.until("the change is still shown", inPhase(api.PhaseDone))
+
+	// an open sale is another matter
+	c.must(api.Act{Op: api.OpCode, Code: codeBeer})
+	u.untilBusy(t, true)
+	c.later.Store(int64(24 * time.Hour))
+	time.Sleep(600 * time.Millisecond)
+	busy, _ := u.lastBusy()
+	require.True(t, busy)
+}

@@ -35,7 +35,9 @@ func isPrefix(s string) bool {
 func isArgument(s string) bool { return made(s, 64, lower+strings.ToUpper(lower)+digits+"=/._-") }
 
 // Groups are the system call groups that a row may ask for beyond the common list; init/confine says what is in them.
-func Groups() []string { return []string{"drm", "exec", "inet", "input", "net", "netlink", "serial", "usbfs", "usbguard"} }
+func Groups() []string {
+	return []string{"drm", "exec", "inet", "input", "net", "netlink", "serial", "usbfs", "usbguard"}
+}
 
 // Rights are the capabilities that a row may keep; every one of them needs a reason in docs/formats/table.md.
 func Rights() []string { return []string{"net_admin", "net_raw"} }
