@@ -243,14 +243,11 @@ func (d *drawing) set(r image.Rectangle, notes []Note, size int, draw bool) int 
 // oneLine makes what a cause has inside fit for a screen.
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n':
-			return ';'
-		case unicode.IsPrint(r):
+		if unicode.IsPrint(r) {
 			return r
 		}
 		return ' '
-	}, s)
+	}, strings.ReplaceAll(s, "\n", "; "))
 }
 
 // lines sets a text in as many lines as it needs and returns the y below.

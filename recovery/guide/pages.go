@@ -113,7 +113,7 @@ func (g *Guide) stoppedPage() face.Page {
 		p.Buttons[0] = face.Button{ID: idNow, Words: say("今すぐ再起動する", "Restart now"), Icon: paint.Register, Look: face.Green}
 	}
 	if g.facts.Asked {
-		p.Tone, p.Icon, p.Title = face.Care, paint.Note, say("復旧メニューが選ばれました", "Recovery was asked for")
+		p.Tone, p.Icon, p.Title, p.Notes = face.Care, paint.Note, say("復旧メニューが選ばれました", "Recovery was asked for"), nil
 		p.Count.Title, p.Count.Steps = say("再起動します", "It will restart"), nil
 		p.Buttons = p.Buttons[1:]
 	}

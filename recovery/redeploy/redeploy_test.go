@@ -418,3 +418,23 @@ func TestPowerCuts(t *testing.T) {
 	require.NotZero(t, outcomes["boots the new release"])
 	t.Logf("%d cut points: %v", cuts, outcomes)
 }
+
+// FuzzStick: whatever files a stick has, nothing panics, and nothing is written unless the vendor signed it.
+func FuzzStick(f *testing.F) {
+	v, m := redeploytest.NewVendor(f, "prod"), redeploytest.NewMachine(f)
+	m.Store(slot.Record{})
+	r := v.Release(9, 2, nil)
+	whole := v.Bundle(r)
+	f.Add(whole[:layout.HeadSize], r.Signed)
+	f.Add(whole, []byte("choba release 1\n"))
+	f.Add([]byte(nil), r.Signed)
+	f.Fuzz(func(t *testing.T, bundle, latest []byte) {
+		before := bytes.Clone(m.Disk.Data)
+		d := redeploy.Deployer{Register: m.Register(v)}
+		_, err := d.From(context.Background(), stickOf(v, folder{"a.choba": bundle, source.LatestPath(v.Root.Product, release.HardwarePC): latest}), true)
+		if err != nil && !bytes.Equal(bundle[:min(len(bundle), layout.HeadSize)], whole[:layout.HeadSize]) {
+			require.True(t, bytes.Equal(before, m.Disk.Data))
+		}
+		copy(m.Disk.Data, before)
+	})
+}
