@@ -64,7 +64,8 @@ func versionOf(signed map[string]any, name string) int64 {
 	return int64(signed["meta"].(map[string]any)[name].(map[string]any)["version"].(float64))
 }
 
-// Rollback of metadata: the whole repository of yesterday, or one old file.
+// Rollback of metadata: the whole repository of yesterday, or one old file
+// (CVE-2022-29173: go-tuf once missed it for all roles but the root).
 func TestRollback(t *testing.T) {
 	_, old, new := two(t)
 	r := newRegister(t)
