@@ -104,7 +104,7 @@ do_fuzz() {
 	grep -rlE --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u | while read -r dir; do
 		for target in $(grep -hoE '^func Fuzz[A-Za-z0-9_]*' "$dir"/*_test.go | sed 's/^func //'); do
 			say "$dir $target"
-			go test -run '^$' -fuzz "^$target\$" -fuzztime "$time" "$dir" </dev/null
+			go test -run '^$' -fuzz "^$target\$" -fuzztime "$time" -fuzzminimizetime 10x "$dir" </dev/null
 		done
 	done
 }
