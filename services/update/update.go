@@ -28,6 +28,7 @@ import (
 	"github.com/choba-os/choba/keys/trust"
 	bootapi "github.com/choba-os/choba/services/boot/api"
 	journalapi "github.com/choba-os/choba/services/journal/api"
+	networkapi "github.com/choba-os/choba/services/network/api"
 	stickapi "github.com/choba-os/choba/services/stick/api"
 	"github.com/choba-os/choba/services/update/api"
 	"github.com/choba-os/choba/services/update/memory"
@@ -55,6 +56,11 @@ type Stick interface {
 	Watch(ctx context.Context, fn func(stickapi.State) error) error
 }
 
+// Link is the network service; *networkapi.Client is one.
+type Link interface {
+	Watch(ctx context.Context, fn func(networkapi.State) error) error
+}
+
 // Journal records; *journalapi.Client is one.
 type Journal interface {
 	Append(ctx context.Context, v journalapi.Event) (journalapi.Proof, error)
@@ -78,6 +84,7 @@ type Config struct {
 	Trust      trust.Root
 	Repository Repository
 	Network    source.Fetcher // nil: the image names no server
+	Link       Link           // nil: when the network comes is not known
 	Stick      Stick          // nil: no sticks
 	Boot       Boot
 	Journal    Journal
@@ -121,8 +128,9 @@ type state struct {
 	next     time.Duration      // the next check
 	failures int                // rounds that came to nothing, one after the other
 
-	stick stickapi.State
-	again uint64 // the release that a person wants tried once more; 0: none
+	stick  stickapi.State
+	online bool
+	again  uint64 // the release that a person wants tried once more; 0: none
 
 	said      bool          // what the register last said of the sale
 	lease     time.Duration // until when that counts
@@ -178,6 +186,9 @@ func (s *Service) begin(ctx context.Context) {
 	if s.Stick != nil {
 		s.round.Go(func() { s.watchStick(ctx) })
 	}
+	if s.Link != nil {
+		s.round.Go(func() { s.watchLink(ctx) })
+	}
 }
 
 // tell has f carried out by Run's goroutine, soon.
@@ -188,23 +199,49 @@ func (s *Service) tell(ctx context.Context, f func()) {
 	}
 }
 
-const stickRetry = 5 * time.Second
+// watchRetry is how soon a service that does not answer is asked again.
+const watchRetry = 5 * time.Second
 
-func (s *Service) watchStick(ctx context.Context) {
+// watch follows a stream of another service until ctx ends; gone is called whenever it breaks off.
+func (s *Service) watch(ctx context.Context, stream func() error, gone func()) {
 	for ctx.Err() == nil {
-		err := s.Stick.Watch(ctx, func(now stickapi.State) error {
-			s.tell(ctx, func() { s.stickIs(now) })
-			return ctx.Err()
-		})
+		err := stream()
 		if ctx.Err() != nil {
 			return
 		}
-		s.Log.WithError(err).Debug("the stick service does not answer")
-		s.tell(ctx, func() { s.stickIs(stickapi.State{}) })
-		if s.Wait(ctx, stickRetry) != nil {
+		s.Log.WithError(err).Debug("a service does not answer")
+		s.tell(ctx, gone)
+		if s.Wait(ctx, watchRetry) != nil {
 			return
 		}
 	}
+}
+
+func (s *Service) watchStick(ctx context.Context) {
+	s.watch(ctx, func() error {
+		return s.Stick.Watch(ctx, func(now stickapi.State) error {
+			s.tell(ctx, func() { s.stickIs(now) })
+			return ctx.Err()
+		})
+	}, func() { s.stickIs(stickapi.State{}) })
+}
+
+func (s *Service) watchLink(ctx context.Context) {
+	s.watch(ctx, func() error {
+		return s.Link.Watch(ctx, func(now networkapi.State) error {
+			s.tell(ctx, func() { s.linkIs(now.State == networkapi.Ready) })
+			return ctx.Err()
+		})
+	}, func() { s.linkIs(false) })
+}
+
+// linkIs takes note of the network. When it comes back after checks that came to nothing, the next one is soon.
+func (s *Service) linkIs(up bool) {
+	if came := up && !s.st.online; came && s.st.failures > 0 {
+		s.st.failures = 0
+		s.st.next = min(s.st.next, s.Mono()+schedule.NextCheck(1, s.Dice()))
+	}
+	s.st.online = up
 }
 
 // stickIs takes note of a stick. One that is plugged in goes before the network: its bytes cost nothing.

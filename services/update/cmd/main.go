@@ -27,6 +27,7 @@ import (
 	bootapi "github.com/choba-os/choba/services/boot/api"
 	journalapi "github.com/choba-os/choba/services/journal/api"
 	"github.com/choba-os/choba/services/link"
+	networkapi "github.com/choba-os/choba/services/network/api"
 	stickapi "github.com/choba-os/choba/services/stick/api"
 	"github.com/choba-os/choba/services/table"
 	"github.com/choba-os/choba/services/update"
@@ -108,7 +109,7 @@ func configure(etc, data string, log *logrus.Entry) (update.Config, error) {
 	start := time.Now()
 	return update.Config{
 		Hardware: release.HardwarePC, Trust: believed, Repository: repo, Network: network,
-		Stick: stickapi.New(table.Socket("stick")), Boot: bootapi.New(bootapi.Socket), Journal: journalapi.New(table.Socket("journal")),
+		Link: networkapi.New(table.Socket("network")), Stick: stickapi.New(table.Socket("stick")), Boot: bootapi.New(bootapi.Socket), Journal: journalapi.New(table.Socket("journal")),
 		Memory: memory.At(data), Idle: openIdle, Running: openRunning,
 		Now: time.Now, Mono: func() time.Duration { return time.Since(start) }, Wait: wait, Dice: rand.Float64, Tick: time.Second,
 		Log: log,
