@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -55,7 +56,7 @@ func repair(ctx context.Context, s boot.Stopped) error {
 	touches := make(chan hands.Event, 16)
 	go hands.Watch(ctx, "/", touches)
 	return attend.Run(ctx, attend.Config{
-		Guide:   guide.New(guide.Facts{Troubles: s.Troubles, Asked: s.Asked, Register: m.ID, Nonce: quiet.Nonce}),
+		Guide:   guide.New(guide.Facts{Troubles: s.Troubles, Asked: s.Asked, Register: m.ID, Nonce: sync.OnceValue(quiet.Nonce)}),
 		Screens: shown.light, Hands: touches, Feed: s.World.FeedWatchdog, Say: say,
 		Do: act.New(m, nil).DoTelling,
 		Restart: func() error {

@@ -41,6 +41,7 @@ type Request struct {
 	Action Action
 	From   []redeploy.Kind // Redeploy: the sources, in the order in which they are tried
 	Anew   bool            // Redeploy: a person chose; what failed here before may be tried again
+	Again  bool            // Redeploy: another look, with nobody there; it is recorded only when something comes of it
 	Setup  Setup           // Network
 	Code   string          // Rebind: the typed recovery code
 	Letter bool            // Export: only the letter to the vendor and the records, no data
@@ -94,6 +95,10 @@ type Actor struct {
 	m      Machine
 	report func(Progress)
 	setup  Setup // typed by a person, for this run only
+
+	doing  Request
+	begun  bool   // its beginning is recorded
+	stayed string // the reason recorded last
 }
 
 // New returns an actor; report is told of progress by the goroutine that runs Do.
@@ -107,15 +112,39 @@ func (a *Actor) DoTelling(ctx context.Context, r Request, progress func(Progress
 
 // Do does one action. It always returns a report; ctx ends it early.
 func (a *Actor) Do(ctx context.Context, r Request) Report {
-	a.record(r.Action, "phase", "begin", "what", describe(r))
+	a.begun, a.doing = false, r
+	if !r.Again {
+		a.begin()
+	}
 	out := a.do(ctx, r)
 	out.Action = r.Action
 	outcome := "done"
 	if !out.OK {
 		outcome = "failed"
 	}
-	a.record(r.Action, "phase", "end", "outcome", outcome, "what", describe(r), "detail", summary(out))
+	if a.begun {
+		a.record(r.Action, "phase", "end", "outcome", outcome, "what", describe(r), "detail", summary(out))
+	} else {
+		a.stay(summary(out))
+	}
 	return out
+}
+
+// begin records that an action begins, once.
+func (a *Actor) begin() {
+	if !a.begun {
+		a.begun = true
+		a.record(a.doing.Action, "phase", "begin", "what", describe(a.doing))
+	}
+}
+
+// stay records that recovery goes on waiting, and why, when the reason is a new one:
+// it looks every minute, and the history is a ring.
+func (a *Actor) stay(reason string) {
+	if reason != a.stayed {
+		a.stayed = reason
+		a.record(Stay, "reason", reason)
+	}
 }
 
 func (a *Actor) do(ctx context.Context, r Request) Report {
@@ -147,9 +176,6 @@ func (a *Actor) record(kind Action, pairs ...string) {
 		a.m.Say("note: the history of recovery is not written: " + err.Error())
 	}
 }
-
-// RecordStay notes that recovery stayed, and why.
-func (a *Actor) RecordStay(reason string) { a.record(Stay, "reason", reason) }
 
 func describe(r Request) string {
 	switch r.Action {

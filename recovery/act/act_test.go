@@ -164,6 +164,24 @@ func TestNothingInReach(t *testing.T) {
 	require.Contains(t, b.kinds()[1], `"outcome":"failed"`)
 }
 
+// TestLookingAgainFillsNoHistory: a register that waits for a week keeps the records of what happened before.
+func TestLookingAgainFillsNoHistory(t *testing.T) {
+	b := newBench(t)
+	b.Store(slot.Record{})
+	b.usb.files = nil
+	a := act.New(b.m, nil)
+	again := act.Request{Action: act.Redeploy, From: []redeploy.Kind{redeploy.Stick, redeploy.Network}, Again: true}
+	for range 20 {
+		require.False(t, a.Do(context.Background(), again).OK)
+	}
+	require.Len(t, b.kinds(), 1)
+	require.Contains(t, b.kinds()[0], `stay {"reason":"`)
+	b.usb.files = map[string][]byte{"a.choba": b.v.Bundle(b.v.Release(9, 2, nil))}
+	require.True(t, a.Do(context.Background(), again).OK)
+	require.Len(t, b.kinds(), 3)
+	require.Contains(t, b.kinds()[1], `"phase":"begin"`)
+}
+
 func (b *bench) escrow() escrow.Code {
 	s := datakey.Secret{State: datakey.Made}
 	_, err := rand.Read(s.Key[:])

@@ -70,6 +70,9 @@ func (a *Actor) source(k redeploy.Kind, anew bool, open func(context.Context) (r
 
 // deploying turns a redeploy's progress into words.
 func (a *Actor) deploying(p redeploy.Progress) {
+	if p.Phase != redeploy.Looking {
+		a.begin() // from here on something is written
+	}
 	if a.report == nil {
 		return
 	}

@@ -115,7 +115,7 @@ func Automatic() act.Request {
 
 // again is what is tried while a person may still come with a stick or a cable.
 func again() act.Request {
-	return act.Request{Action: act.Redeploy, From: []redeploy.Kind{redeploy.Stick, redeploy.Network}}
+	return act.Request{Action: act.Redeploy, From: []redeploy.Kind{redeploy.Stick, redeploy.Network}, Again: true}
 }
 
 // Tick lets time pass.
