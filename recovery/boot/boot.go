@@ -124,7 +124,7 @@ func Print(out io.Writer) error {
 	b := New(nowhere{})
 	c := slot.Candidate{Slot: "X"}
 	for _, p := range []plan.Plan{b.prepare(), b.decide(), b.enter(c), b.depart(c), b.load(c), b.jump(c),
-		b.find(), b.restarting(nil), b.stopping(), b.stay(Stopped{}, nil)} {
+		b.find(), b.restarting(nil), b.stopping()} {
 		if _, err := fmt.Fprint(out, p); err != nil {
 			return err
 		}

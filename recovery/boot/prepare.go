@@ -50,11 +50,11 @@ func (b *Boot) prepare() plan.Plan {
 		{Name: "find out who started this kernel", Do: b.readRole},
 		{Name: "arm the watchdog, after asking it for the last reset", Do: b.armWatchdog},
 		{Name: "read the trust list", Do: b.readTrust},
+		{Name: "find the disk", Do: b.findDisk},
+		{Name: "read the slot record", Do: b.readRecord},
 		{Name: "check that the firmware and the kernel are locked", Do: b.checkLocks},
 		{Name: "look for the TPM and read its version floor", Do: b.checkTPM},
 		{Name: "read what the firmware measured into PCR 4", Do: b.readEvents},
-		{Name: "find the disk", Do: b.findDisk},
-		{Name: "read the slot record", Do: b.readRecord},
 		{Name: "look at the slots", Do: b.lookAtSlots},
 	}}
 }

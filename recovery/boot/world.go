@@ -47,8 +47,6 @@ type World interface {
 	// is not fed for this long.
 	ArmWatchdog(timeout time.Duration) (identity string, err error)
 	FeedWatchdog() error // once; no error when there is none
-	// KeepWatchdog feeds it for ever; it returns only with an error.
-	KeepWatchdog() error
 	GiveUpMACAdmin() error
 	Now() time.Time // the wall clock, as wrong as it is
 

@@ -295,7 +295,6 @@ func (w *world) Restart() error { return w.end(errRestarted, "restart") }
 
 func (w *world) ArmWatchdog(time.Duration) (string, error) { return "dog", w.do("arm") }
 func (w *world) FeedWatchdog() error                       { return w.do("feed") }
-func (w *world) KeepWatchdog() error                       { return w.do("keep") }
 func (w *world) GiveUpMACAdmin() error                     { return w.do("give up") }
 func (w *world) SwitchRoot(dir string, keep ...string) error {
 	return w.do("switch %s %v", dir, keep)

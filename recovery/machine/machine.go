@@ -116,19 +116,6 @@ func (m *Machine) FeedWatchdog() error {
 	return m.dog.Feed()
 }
 
-// KeepWatchdog feeds the watchdog four times a timeout, for ever.
-func (m *Machine) KeepWatchdog() error {
-	for m.dog == nil {
-		time.Sleep(time.Hour) // nothing to feed, and nothing else to do
-	}
-	for {
-		if err := m.FeedWatchdog(); err != nil {
-			return err
-		}
-		time.Sleep(m.dog.Timeout / 4)
-	}
-}
-
 // Choice reads PCR 13.
 func (m *Machine) Choice() (seal.Digest, error) {
 	t, err := seal.Open(seal.Device)
