@@ -32,6 +32,7 @@ var floors = []floor{
 	{"services/table", nil, "what runs, as whom, callable by whom"},
 	{"services", []string{".", "services/*/api", "services/link", "services/table", "services/till", "keys/trust", "drivers", "image/slot", "image/release", "image/repository", "image/source"}, "own folder, others only through their api"},
 	{"services/stick", []string{".", "services/*/api", "services/link", "services/table", "drivers", "image/fat", "image/source"}, "reads a stranger's file system; nothing of the shop, of slots or of releases"},
+	{"services/update", []string{".", "services/*/api", "services/link", "services/table", "keys/trust", "image/frame", "image/layout", "image/release", "image/repository", "image/slot", "image/source", "image/verity"}, "writes a slot: knows what lies where in one, and nothing of the shop"},
 	{"services/register/pack/cmd", []string{".", "keys"}, "bench side: signs store packs, is in no image"},
 	{"init", []string{"init", "image", "keys", "drivers", "services/table", "services/link", "services/*/api"}, "formats, keys, drivers; never a service's inside"},
 	{"recovery", []string{"recovery", "image", "keys", "drivers"}, "formats, keys, drivers; no service runs yet"},

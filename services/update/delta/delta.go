@@ -5,7 +5,7 @@
 // that is written holds old blocks itself; the plan goes from its first block to its last, and says which old blocks
 // must be held in memory because they are overwritten before their turn.
 //
-// It reads and writes nothing and trusts nothing: whoever carries a plan out hashes each block again before writing
+// It is not the one that reads and writes (stage is), and trusts nothing: whoever carries a plan out hashes each block again before writing
 // it, so a wrong plan costs time, never a wrong block. The rule that keeps it small: hashes in, one step per block out.
 package delta
 

@@ -1,7 +1,7 @@
 // Package updatetest makes releases of generated data, and a source that serves them with faults, for the tests of the
 // update service.
 //
-// It is for tests only and boots nothing: the "EROFS" is a row of made-up files, each padded to whole blocks. The rule
+// It is for tests only, and not a release that could boot: the "EROFS" is a row of made-up files, each padded to whole blocks. The rule
 // that keeps it small: the same arguments give the same bytes.
 package updatetest
 
