@@ -11,7 +11,6 @@ package devrepo
 
 import (
 	"encoding/pem"
-	"fmt"
 	"time"
 
 	"github.com/choba-os/choba/image/repository"
@@ -48,8 +47,11 @@ func role(keys ...keyfile.Key) repository.Role {
 	return r
 }
 
-// Source is /etc/choba/update.json: the server in the emulator's network.
-func Source(k *dev.Keys) ([]byte, error) {
+// Server is where a development register looks for releases: in the emulator's network.
+const Server = "https://" + dev.ServerAddress + "/"
+
+// Source is /etc/choba/update.json for a server whose certificate our CA has signed.
+func Source(k *dev.Keys, server string) ([]byte, error) {
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: k.CA.Cert.Raw})
-	return source.Source{URL: fmt.Sprintf("https://%s/", dev.ServerAddress), CA: ca}.Encode()
+	return source.Source{URL: server, CA: ca}.Encode()
 }

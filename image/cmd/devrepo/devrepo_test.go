@@ -29,7 +29,7 @@ func TestDevelopmentRepository(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, root, same)
 
-	text, err := Source(keys)
+	text, err := Source(keys, Server)
 	require.NoError(t, err)
 	s, err := source.Parse(text)
 	require.NoError(t, err)

@@ -123,7 +123,7 @@ func (j *job) stepKeys(context.Context) (said string, err error) {
 	if j.repositoryRoot, err = devrepo.Root(j.keys); err != nil {
 		return "", err
 	}
-	if j.source, err = devrepo.Source(j.keys); err != nil {
+	if j.source, err = devrepo.Source(j.keys, j.server); err != nil {
 		return "", err
 	}
 	for _, f := range append(j.keys.Public(), dev.File{Name: "root.json", Data: j.repositoryRoot}, dev.File{Name: "update.json", Data: j.source}) {

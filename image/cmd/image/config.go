@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/choba-os/choba/image/cmd/devrepo"
 	"github.com/choba-os/choba/keys/dev"
 	"github.com/choba-os/choba/services/table"
 )
@@ -22,6 +23,7 @@ type config struct {
 	name    string // of the version, for people
 	probe   bool   // a test image with tests/vm/probe inside
 	bundle  bool   // stop at the bundle: no disk to flash
+	server  string // where registers of this build look for releases
 	fault   string // a test release that does not work, see faults
 	log     io.Writer
 
@@ -38,6 +40,7 @@ func configure(args []string, log io.Writer) (config, error) {
 	flags.Uint64Var(&c.version, "version", 1, "version number; rises with every release")
 	flags.StringVar(&c.name, "name", "0.1.0-dev", "version for people")
 	flags.BoolVar(&c.probe, "with-probe", false, "build a TEST image with the probe inside")
+	flags.StringVar(&c.server, "server", devrepo.Server, "where the registers look for releases; it is part of the boot image")
 	flags.BoolVar(&c.bundle, "bundle", false, "build only the bundle, for an update")
 	flags.StringVar(&c.fault, "fault", "", "build a TEST release that fails: boot-hang, hang, panic, loop, sick or blind")
 	if err := flags.Parse(args); err != nil {
