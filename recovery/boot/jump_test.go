@@ -250,3 +250,14 @@ func TestJumpLoopEnds(t *testing.T) {
 	}
 	require.Equal(t, 3+3, jumps, "with evidence each hang counts three of eight")
 }
+
+// FuzzHint: whatever stands in the kernel's log, a hint is one of the two slots or none.
+func FuzzHint(f *testing.F) {
+	f.Add("<6>[    0.000000] Command line: choba.slot=b\n")
+	f.Add("Command line: quiet choba.slot=choba.slot=a choba.slot=\n")
+	f.Fuzz(func(t *testing.T, log string) {
+		n := New(&world{t: t, log: log}).hinted()
+		require.True(t, n == "" || n.Other() != "")
+		require.True(t, n == "" || strings.Contains(log, hint+string(n)))
+	})
+}
