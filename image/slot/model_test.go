@@ -13,10 +13,7 @@ import (
 // flashed, the others are newer), two slots, and at most two damages (rot in a slot, a
 // slot that cannot be entered, one or both copies of the record lost) on each path.
 // Every store is an event of its own, with a power cut before it and during it.
-const (
-	releases   = 3
-	maxDamages = 2
-)
+const releases = 3
 
 // content is which release a slot really holds: 0 = none that verifies.
 type content [2]uint8
@@ -122,8 +119,9 @@ type model struct {
 	edges   int
 	records map[record]bool
 	choices map[choiceKey][]Candidate
-	most    int // boots from anywhere until recovery stops
-	saved   int // states in which losing the record was survived
+	damages uint8 // at most on one path
+	most    int   // boots from anywhere until recovery stops
+	saved   int   // states in which losing the record was survived
 }
 
 type choiceKey struct {
@@ -243,7 +241,7 @@ func (m *model) step(w world) {
 			m.store(w, next, nil, func(w *world) { w.phase = off })
 		}
 	}
-	if w.damages < maxDamages {
+	if w.damages < m.damages {
 		m.damage(w)
 	}
 }
@@ -281,7 +279,7 @@ func (m *model) leave(w world) {
 				w.booted[i]++
 			}
 		})
-		if w.damages >= maxDamages {
+		if w.damages >= m.damages {
 			return // entering failed below is one damage more than this path may have
 		}
 		failed := w
@@ -440,7 +438,10 @@ func (m *model) comesBack(rec record, c content, e Evidence) {
 
 func TestModel(t *testing.T) {
 	began := time.Now()
-	m := &model{t: t, seen: map[world]bool{}, records: map[record]bool{}, choices: map[choiceKey][]Candidate{}}
+	m := &model{t: t, damages: 2, seen: map[world]bool{}, records: map[record]bool{}, choices: map[choiceKey][]Candidate{}}
+	if testing.Short() {
+		m.damages = 1
+	}
 	flashed := keyOf(Record{A: good(1, 1), B: good(1, 1), Preferred: A})
 	m.to(world{rec: flashed, older: flashed, content: content{1, 1}})
 	byPhase := [phases]int{}
