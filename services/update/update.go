@@ -173,22 +173,30 @@ func (s *Service) Run(ctx context.Context) error {
 func (s *Service) begin(ctx context.Context) {
 	s.st = state{now: standing{phase: api.PhaseIdle}, next: s.Mono() + schedule.FirstCheck, idleSince: s.Mono(), place: s.Dice()}
 	s.round.Go(func() { s.post.run(ctx) })
-	s.round.Go(func() { // what stands since before the start is known at once; the first look at a source comes later
-		r := round{Service: s, ctx: ctx}
-		if now, ok := r.firstLook(); ok {
-			s.tell(ctx, func() {
-				if !s.st.inRound {
-					s.st.now = now
-				}
-			})
-		}
-	})
+	s.round.Go(func() { s.stands(ctx) })
 	if s.Stick != nil {
 		s.round.Go(func() { s.watchStick(ctx) })
 	}
 	if s.Link != nil {
 		s.round.Go(func() { s.watchLink(ctx) })
 	}
+}
+
+// stands finds out how things stand since before the start; the first look at a source comes later.
+func (s *Service) stands(ctx context.Context) {
+	r := round{Service: s, ctx: ctx}
+	now, ok := r.firstLook()
+	for !ok {
+		if s.Wait(ctx, watchRetry) != nil {
+			return
+		}
+		now, ok = r.firstLook()
+	}
+	s.tell(ctx, func() {
+		if !s.st.inRound && s.st.now.running == (api.Release{}) { // a round that was quicker knows more
+			s.st.now = now
+		}
+	})
 }
 
 // tell has f carried out by Run's goroutine, soon.
