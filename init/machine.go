@@ -90,7 +90,7 @@ type times struct {
 
 func usual() times {
 	return times{
-		ready: 30 * time.Second, soak: 10 * time.Second, grace: 2 * time.Second,
+		ready: 25 * time.Second, soak: 10 * time.Second, grace: 2 * time.Second,
 		stop: time.Minute, early: 10 * time.Second, page: 2 * time.Second, step: 4 * time.Second,
 		all: 20 * time.Second,
 	}

@@ -21,6 +21,7 @@ type gate struct {
 	rows  []string
 	ready map[string]bool      // since its present start
 	spoke map[string]time.Time // last word
+	ends  map[string]int       // how often it ended before all were ready
 	since time.Time            // all have been ready since then; zero: not yet
 	over  bool                 // the answer was given
 }
@@ -29,7 +30,7 @@ func newGate(t *Trial, rows []table.Row) *gate {
 	if t == nil {
 		return nil
 	}
-	g := &gate{trial: *t, ready: map[string]bool{}, spoke: map[string]time.Time{}}
+	g := &gate{trial: *t, ready: map[string]bool{}, spoke: map[string]time.Time{}, ends: map[string]int{}}
 	for _, r := range rows {
 		g.rows = append(g.rows, r.Name)
 	}
@@ -49,15 +50,22 @@ func (g *gate) heard(name string, ready bool, at time.Time) {
 	}
 }
 
-// gone says why the trial failed by the end of a service, or nothing. Before all were ready an end is forgiven: time
-// runs on, and the service must become ready anew.
+// forgiven is how often a service may end before all are ready: something that it needs may come late.
+const forgiven = 2
+
+// gone says why the trial failed by the end of a service, or nothing. Before all were ready an end or two are
+// forgiven: time runs on, and the service must become ready anew.
 func (g *gate) gone(name, how string) string {
 	if g == nil || g.over {
 		return ""
 	}
 	delete(g.ready, name)
 	if g.since.IsZero() {
-		return ""
+		if g.ends[name]++; g.ends[name] <= forgiven {
+			return ""
+		}
+		g.over = true
+		return fmt.Sprintf("%s ended %d times (%s) before the register was ready", name, g.ends[name], how)
 	}
 	g.over = true
 	return fmt.Sprintf("%s ended (%s) within %v of the register being ready", name, how, g.trial.Soak)

@@ -50,9 +50,8 @@ func TestGate(t *testing.T) {
 					return r
 				}
 			}
-			g.heard("b", true, at(29))
 			return ""
-		}, 30, false, "not ready in time: a"},
+		}, 3, false, "a ended 3 times (code 1) before the register was ready"},
 		{"crash while soaking", func(g *gate) string {
 			g.heard("a", true, at(3))
 			g.heard("b", true, at(4))
@@ -137,7 +136,7 @@ func TestTrialOfProcesses(t *testing.T) {
 		{"good", "svc-good", 2 * time.Second, ""},
 		{"crash loop", "svc-crash", 2 * time.Second, "svc-crash ended (code 3) within 2s of the register being ready"},
 		{"hangs after ready", "svc-deaf", time.Second, "silent for 1s after being ready: svc-deaf"},
-		{"never ready", "svc-child", time.Second, "not ready in time: svc-child"},
+		{"ends before it is ready", "svc-child", time.Second, "svc-child ended 3 times (code 0) before the register was ready"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			w := &watch{}
