@@ -148,7 +148,7 @@ func sold(t *testing.T, change func(*bench.Config)) *bench.Register {
 }
 
 // committed is the line that init prints when the running release is committed.
-const committed = `choba-init: committed.*`
+const committed = `choba-init: committed: .*`
 
 // used is the folder of a register after its first day.
 var used struct {
