@@ -27,7 +27,7 @@ type Server struct {
 
 // config is nginx's, with the port, the folder and the certificate filled in. The limits are low on purpose: what a
 // register asks must fit a small server.
-const config = `daemon off; pid nginx.pid; worker_processes 1; error_log error.log;
+const config = `%sdaemon off; pid nginx.pid; worker_processes 1; error_log error.log;
 events { worker_connections 64; }
 http {
   access_log access.log; default_type application/octet-stream; sendfile on; keepalive_timeout 30;
@@ -48,7 +48,11 @@ func Start(dir, folder, cert, key string) (*Server, error) {
 	s := &Server{Addr: ln.Addr().String(), dir: dir}
 	ln.Close() // nginx takes the port that was found free
 	conf := filepath.Join(dir, "nginx.conf")
-	text := fmt.Sprintf(config, s.Addr, cert, key, folder)
+	user := ""
+	if os.Getuid() == 0 { // else nginx's own user could not read the folders of a test
+		user = "user root; "
+	}
+	text := fmt.Sprintf(config, user, s.Addr, cert, key, folder)
 	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
 		return nil, fmt.Errorf("starting the web server: %w", err)
 	}
