@@ -24,7 +24,10 @@ func TestDisk(t *testing.T) {
 // Nothing in the state partition overlaps, and all of it fits.
 func TestState(t *testing.T) {
 	type area struct{ at, size int64 }
-	areas := []area{{RecordCopy1, RecordSize}, {RecordCopy2, RecordSize}, {SealedCopy1, SealedSize}, {SealedCopy2, SealedSize}}
+	areas := []area{
+		{RecordCopy1, RecordSize}, {RecordCopy2, RecordSize}, {SealedCopy1, SealedSize}, {SealedCopy2, SealedSize},
+		{EscrowCopy1, EscrowSize}, {EscrowCopy2, EscrowSize}, {BootCopy1, BootSize}, {BootCopy2, BootSize}, {HistoryStart, HistorySize},
+	}
 	for i, a := range areas {
 		require.Zero(t, a.at%Block)
 		require.LessOrEqual(t, a.at+a.size, Disk()[1].Size)
