@@ -55,6 +55,9 @@ func Build(ctx context.Context, in Inputs) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("building the boot image: %w", err)
 	}
+	if err := fewSections(linked); err != nil {
+		return nil, fmt.Errorf("building the boot image: %w", err)
+	}
 	// The order matters: kexec looks at the first signature only, the firmware
 	// at all of them.
 	for _, s := range []Signer{in.Kexec, in.DB} {
@@ -63,6 +66,24 @@ func Build(ctx context.Context, in Inputs) ([]byte, error) {
 		}
 	}
 	return linked, nil
+}
+
+// maxSections is less than what every firmware starts: some refuse a PE file of more than 25 sections, others have no
+// room for more in its header. A kernel has three.
+const maxSections = 16
+
+func fewSections(image []byte) error {
+	if len(image) < 0x40 {
+		return errors.New("not a PE file")
+	}
+	at := int64(binary.LittleEndian.Uint32(image[0x3c:])) + 6 // the COFF header's NumberOfSections
+	if at+2 > int64(len(image)) {
+		return errors.New("not a PE file")
+	}
+	if n := binary.LittleEndian.Uint16(image[at:]); n > maxSections {
+		return fmt.Errorf("%d sections, at most %d: firmware would not start it", n, maxSections)
+	}
+	return nil
 }
 
 // ID is the content of a boot.id: 64 hex digits and a line feed that name everything in

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/pem"
 	"io"
@@ -17,6 +18,7 @@ import (
 	"github.com/u-root/mkuimage/cpio"
 
 	"github.com/choba-os/choba/image/pkcs7"
+	"github.com/choba-os/choba/init/offer/petest"
 )
 
 // testKeys are any two keys; they sign nothing that boots.
@@ -147,4 +149,16 @@ func TestTrusted(t *testing.T) {
 	keys := testKeys(t)
 	text := string(Trusted(keys["verity"].Cert, keys["kexec"].Cert))
 	require.Equal(t, 2, strings.Count(text, "BEGIN CERTIFICATE"))
+}
+
+// Firmware that refuses a PE file of many sections (particleos #64) must not find out on a shop's counter.
+func TestFewSections(t *testing.T) {
+	image := petest.Unsigned(1, 4096)
+	require.NoError(t, fewSections(image))
+	at := binary.LittleEndian.Uint32(image[0x3c:])
+	binary.LittleEndian.PutUint16(image[at+6:], maxSections+1)
+	require.ErrorContains(t, fewSections(image), "17 sections")
+	binary.LittleEndian.PutUint32(image[0x3c:], 1<<32-1)
+	require.Error(t, fewSections(image))
+	require.Error(t, fewSections([]byte("MZ")))
 }
