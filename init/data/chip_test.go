@@ -68,11 +68,14 @@ func (m *machine) give(b *bench, memory sealtest.Memory) *bench {
 }
 
 // on plays a boot up to init.
-func (m *machine) on(b *bench, image string) {
+func (m *machine) on(b *bench, image string) { m.onWith(b, image, "on") }
+
+// onWith is on with the Secure Boot state that the firmware measures.
+func (m *machine) onWith(b *bench, image, secureBoot string) {
 	b.chip.Off()
 	require.NoError(m.t, b.chip.PowerOn())
 	require.NoError(m.t, b.chip.Extend(4, sha256.Sum256([]byte(image))))
-	require.NoError(m.t, b.chip.Extend(7, sha256.Sum256([]byte("on"))))
+	require.NoError(m.t, b.chip.Extend(7, sha256.Sum256([]byte(secureBoot))))
 	require.NoError(m.t, seal.New(b.chip).Measure(seal.System(chipRoot)))
 	b.chip.Log = nil
 }
