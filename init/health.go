@@ -73,10 +73,15 @@ func (m *machine) fail(reason string) {
 	if !m.haveState.Load() {
 		return // the try that recovery took stays taken
 	}
+	m.writeDown(func(b verdict.Boot) error { return verdict.Fail(m.state, b, reason, time.Now()) })
+}
+
+// writeDown has the state partition hear how this boot ended.
+func (m *machine) writeDown(do func(verdict.Boot) error) {
 	m.within(m.times.step, "writing down why", func() error {
 		m.stateMu.Lock()
 		defer m.stateMu.Unlock()
-		return verdict.Fail(m.state, verdict.Boot{Slot: m.facts.slot, Version: m.facts.version}, reason, time.Now())
+		return do(verdict.Boot{Slot: m.facts.slot, Version: m.facts.version})
 	})
 }
 
@@ -89,21 +94,14 @@ func (m *machine) cannotStart(why error) error {
 		return m.giveUp(why.Error())
 	case !known:
 		return m.stopState(why, m.times.early)
+	case verdict.IsKeyShut(why):
+		m.writeDown(func(b verdict.Boot) error { return verdict.KeyShut(m.state, b, why.Error(), time.Now()) })
 	case m.onTrial.Load():
-		m.keep(why.Error())
+		m.writeDown(func(b verdict.Boot) error { return verdict.Keep(m.state, b, why.Error(), time.Now()) })
 	default:
 		m.fail(why.Error())
 	}
 	return m.stopState(why, m.times.stop)
-}
-
-// keep writes a reason down that says nothing against the release.
-func (m *machine) keep(reason string) {
-	m.within(m.times.step, "writing down why", func() error {
-		m.stateMu.Lock()
-		defer m.stateMu.Unlock()
-		return verdict.Keep(m.state, verdict.Boot{Slot: m.facts.slot, Version: m.facts.version}, reason, time.Now())
-	})
 }
 
 // stopState says why the register cannot sell, on the console and on the screens, and restarts after a while, or

@@ -62,14 +62,28 @@ func End(rec Record, n Name) (out Record, changed bool) {
 // AskRecovery records that a person wants recovery at the next boot.
 func AskRecovery(rec Record, by string) Record {
 	rec = rec.with("", Slot{}, by+" asked for recovery")
-	rec.Asked = true
+	rec.Asked = AskedByPerson
+	return rec
+}
+
+// AskForKey ends a boot that could not open the data key, for a reason that every
+// release would meet: the next boot stops in recovery, where a code can be typed. A
+// committed release gets its boot back: it did nothing wrong. One on trial does not:
+// it may be the one that believes so.
+func AskForKey(rec Record, n Name, why string) Record {
+	s := rec.Slot(n)
+	if rec.Departed == n && s.Unready > 0 {
+		s.Unready--
+	}
+	rec = rec.with(n, s, why).close(n)
+	rec.Asked = AskedForKey
 	return rec
 }
 
 // AnswerAsked takes the wish back: it is for one boot, and cannot hold a register in
 // recovery.
-func AnswerAsked(rec Record) (out Record, asked bool) {
-	asked, rec.Asked = rec.Asked, false
+func AnswerAsked(rec Record) (out Record, asked Ask) {
+	asked, rec.Asked = rec.Asked, ""
 	return rec, asked
 }
 

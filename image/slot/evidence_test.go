@@ -82,15 +82,34 @@ func TestEnd(t *testing.T) {
 func TestAsked(t *testing.T) {
 	before := open(trial(2, 2, 2))
 	rec := AskRecovery(before, "the manager")
-	require.True(t, rec.Asked)
+	require.Equal(t, AskedByPerson, rec.Asked)
 	require.Equal(t, before.B, rec.B)
 	require.Equal(t, "the manager asked for recovery", rec.Reason)
 	_ = text(t, rec)
 	rec, asked := AnswerAsked(rec)
-	require.True(t, asked)
-	require.False(t, rec.Asked)
+	require.Equal(t, AskedByPerson, asked)
+	require.Empty(t, rec.Asked)
 	_, asked = AnswerAsked(rec)
-	require.False(t, asked)
+	require.Empty(t, asked)
+}
+
+// TestAskForKey: what lies in the board costs a committed release nothing, and cannot hold one on trial for ever.
+func TestAskForKey(t *testing.T) {
+	found := map[Name]Release{A: rel(1, 1), B: rel(2, 2)}
+	rec := Record{A: good(1, 1), B: good(2, 2), Preferred: A}
+	for range 3 * UnreadyLimit {
+		next, err := Depart(rec, Choose(rec, found)[0])
+		require.NoError(t, err)
+		next = AskForKey(next, A, "another board")
+		require.Equal(t, AskedForKey, next.Asked)
+		require.Equal(t, "another board", next.Reason)
+		require.Empty(t, next.Departed)
+		require.Equal(t, rec.A, next.A)
+		_ = text(t, next)
+		rec, _ = AnswerAsked(next)
+	}
+	rec = open(trial(2, 2, 2))
+	require.Equal(t, rec.B, AskForKey(rec, B, "another board").B)
 }
 
 // TestDepartures: who opens and who closes one.

@@ -7,7 +7,7 @@
 //	choba slots 2
 //	preferred a
 //	departed b                           (or nothing)
-//	asked recovery                       (or nothing)
+//	asked recovery                       (or key, or nothing)
 //	slot a good version 12 tries 0 unready 0 manifest <64 hex digits>
 //	slot b trial version 14 tries 2 unready 0 manifest <64 hex digits>
 //	failed 13 <64 hex digits>            (0 to 8 lines, oldest first)
@@ -104,10 +104,19 @@ type Record struct {
 	A, B      Slot
 	Preferred Name      // the slot to boot among equals; "" = none
 	Departed  Name      // left for, and since then neither ready nor ended on purpose; "" = none
-	Asked     bool      // a person wants recovery at the next boot, not a slot
+	Asked     Ask       // why the next boot is to stop in recovery, not to try a slot; "" = it is not
 	Failed    []Failure // oldest first, at most MaxFailed
 	Reason    string    // why the last change was made, for people
 }
+
+// Ask is why the next boot is to stop in recovery.
+type Ask string
+
+// The reasons. The zero Ask is none.
+const (
+	AskedByPerson Ask = "recovery" // a person wants it
+	AskedForKey   Ask = "key"      // the data key does not open on this machine: no release can help, a recovery code can
+)
 
 // Slot returns what is known of one slot; the zero Slot for no name.
 func (r Record) Slot(n Name) Slot {
@@ -164,8 +173,6 @@ const (
 	firstLine1 = "choba slots 1"
 )
 
-const askedWord = "recovery"
-
 // Encode writes the record in its only spelling. It refuses what Parse would refuse.
 func (r Record) Encode() ([]byte, error) {
 	if err := r.check(); err != nil {
@@ -178,11 +185,7 @@ func (r Record) text(first string) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s\npreferred %s\n", first, r.Preferred)
 	if first != firstLine1 {
-		asked := ""
-		if r.Asked {
-			asked = askedWord
-		}
-		fmt.Fprintf(&b, "departed %s\nasked %s\n", r.Departed, asked)
+		fmt.Fprintf(&b, "departed %s\nasked %s\n", r.Departed, r.Asked)
 	}
 	for _, n := range Names() {
 		s := r.Slot(n)
@@ -205,6 +208,9 @@ func (r Record) check() error {
 	}
 	if s := r.Slot(r.Departed); r.Departed != "" && !s.mayRun() {
 		return fmt.Errorf("departed for slot %.20q in state %q", r.Departed, s.State)
+	}
+	if r.Asked != "" && r.Asked != AskedByPerson && r.Asked != AskedForKey {
+		return fmt.Errorf("asked for %.20q", r.Asked)
 	}
 	for _, n := range Names() {
 		if err := r.Slot(n).check(); err != nil {
@@ -270,7 +276,8 @@ func parse(text string) (r Record, err error) {
 	r.Preferred = Name(preferred)
 	if lines[0] == firstLine && len(lines) >= 8 {
 		departed, _ := strings.CutPrefix(lines[2], "departed ")
-		r.Departed, r.Asked = Name(departed), lines[3] == "asked "+askedWord
+		asked, _ := strings.CutPrefix(lines[3], "asked ")
+		r.Departed, r.Asked = Name(departed), Ask(asked)
 		lines = lines[2:]
 	}
 	if r.A, err = parseSlot(lines[2]); err != nil {

@@ -71,7 +71,7 @@ func TestVersion1(t *testing.T) {
 }
 
 func TestGoldenOpenDeparture(t *testing.T) {
-	r := Record{A: good(12, 0xaa), B: trial(13, 0xbb, 2), Preferred: A, Departed: B, Asked: true, Reason: "x"}
+	r := Record{A: good(12, 0xaa), B: trial(13, 0xbb, 2), Preferred: A, Departed: B, Asked: AskedByPerson, Reason: "x"}
 	got, err := r.Encode()
 	require.NoError(t, err)
 	require.True(t, strings.HasPrefix(string(got), "choba slots 2\npreferred a\ndeparted b\nasked recovery\nslot a good"))
@@ -81,7 +81,7 @@ func TestGoldenOpenDeparture(t *testing.T) {
 	for _, bad := range [][2]string{{"departed b", "departed c"}, {"recovery", "recover"}, {"recovery", ""}, {"b trial", "b refused"}} {
 		other := strings.Replace(string(got), bad[0], bad[1], 1)
 		if back, err = Parse([]byte(other)); err == nil {
-			require.False(t, back.Asked, "the only change that is another record: nobody asked")
+			require.Empty(t, back.Asked, "the only change that is another record: nobody asked")
 		}
 	}
 }

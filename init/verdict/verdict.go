@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -86,6 +87,36 @@ func AskRecovery(d frame.Device, by string, at time.Time) error {
 	return history.Append(d, history.Entry{Kind: history.Asked, Wall: at, Text: history.Text("by", by)})
 }
 
+// KeyShut ends a boot in which the data key did not open, for a reason that no release mends: the next boot stops in
+// recovery and says so, where a recovery code can be typed. The history hears of it once, however often it is tried.
+func KeyShut(d frame.Device, b Boot, reason string, at time.Time) error {
+	rec, _, err := slot.Load(d)
+	if err != nil {
+		return err
+	}
+	if err := slot.Store(d, slot.AskForKey(rec, b.Slot, reason)); err != nil {
+		return err
+	}
+	past, err := history.Load(d)
+	if err != nil {
+		return err
+	}
+	if reasonOf(history.Fresh(past), b.Version) == reason {
+		return nil
+	}
+	return Keep(d, b, reason, at)
+}
+
+// shut are the causes for which a recovery code is the remedy, or a TPM that comes back.
+var shut = []error{
+	seal.ErrOtherTPM, seal.ErrSecureBoot, seal.ErrBootImage, seal.ErrDamaged, data.ErrKeyLost, data.ErrTPMGone,
+}
+
+// IsKeyShut says whether the cause is that the data key does not open on this machine as it is now.
+func IsKeyShut(cause error) bool {
+	return slices.ContainsFunc(shut, func(e error) bool { return errors.Is(cause, e) })
+}
+
 // everyRelease are causes that lie in the disk, the board or its firmware, so that the older release would meet them
 // too: going back to it would refuse a good release and explain nothing.
 var everyRelease = []error{
@@ -95,12 +126,7 @@ var everyRelease = []error{
 
 // EveryRelease says whether the cause would stop any release on this register. In doubt it is the release's own.
 func EveryRelease(cause error) bool {
-	for _, e := range everyRelease {
-		if errors.Is(cause, e) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(everyRelease, func(e error) bool { return errors.Is(cause, e) })
 }
 
 // Fallback is why an older release runs: the newest version above the running one that failed here, with the last

@@ -112,7 +112,7 @@ func TestCommittedFails(t *testing.T) {
 	require.NoError(t, AskRecovery(d, "update", noon))
 	got, _, err = slot.Load(d)
 	require.NoError(t, err)
-	require.True(t, got.Asked)
+	require.Equal(t, slot.AskedByPerson, got.Asked)
 	past, err := history.Load(d)
 	require.NoError(t, err)
 	require.Equal(t, `{"by":"update"}`, past[0].Text)

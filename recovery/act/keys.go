@@ -196,14 +196,19 @@ func (a *Actor) wipe() error {
 	return nil
 }
 
-// Unfinished says whether a reset was begun on this disk and cut off before its end.
+// Unfinished says whether a reset was begun on this disk and cut off before its end. Two
+// sectors have to be lost for it to be wrong about one that was finished: the record of
+// its end, and the mark that a boot after it copied the history into the new data.
 func Unfinished(state io.ReaderAt) bool {
 	all, err := history.Load(state)
 	if err != nil {
 		return false // what cannot be read orders nothing
 	}
-	begun := false
+	begun, told := false, history.Copied(all)
 	for _, e := range all {
+		if e.Seq <= told {
+			continue
+		}
 		var text struct{ Phase, Outcome string }
 		if e.Kind == string(Reset) && json.Unmarshal([]byte(e.Text), &text) == nil {
 			begun = text.Phase == erasing || begun && text.Outcome != "done"

@@ -40,15 +40,17 @@ const Prefix = "choba-recovery: "
 type Boot struct {
 	world World
 
-	jumped  bool // this kernel was jumped into; it resumes what the first one decided
-	root    trust.Root
-	disk    disk.Disk
-	record  slot.Record
-	asked   bool // a person asked for recovery
-	floor   uint64
-	found   map[slot.Name]release.Release
-	problem map[slot.Name]error
-	order   []slot.Candidate
+	jumped    bool // this kernel was jumped into; it resumes what the first one decided
+	root      trust.Root
+	disk      disk.Disk
+	record    slot.Record
+	asked     slot.Ask // why this boot is not to try a slot
+	why       string   // the same, as whoever asked wrote it down
+	halfReset bool     // a factory reset was cut off
+	floor     uint64
+	found     map[slot.Name]release.Release
+	problem   map[slot.Name]error
+	order     []slot.Candidate
 
 	devices  map[slot.Name]string // open verity devices
 	open     []string             // missing protections that trust.txt allows to miss
@@ -76,8 +78,8 @@ func (b *Boot) Run() Stopped {
 	if err != nil {
 		return b.stop(explain.General(err))
 	}
-	if b.asked {
-		return b.stop(explain.General(explain.ErrAsked))
+	if err := b.wanted(); err != nil {
+		return b.stop(explain.General(err))
 	}
 	b.report()
 	for _, c := range b.order {

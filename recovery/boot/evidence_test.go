@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/choba-os/choba/image/history"
 	"github.com/choba-os/choba/image/layout"
 	"github.com/choba-os/choba/image/release"
 	"github.com/choba-os/choba/image/slot"
@@ -98,6 +99,44 @@ func TestAsked(t *testing.T) {
 	require.Zero(t, w.record().A.Unready)
 	require.Equal(t, []seal.Event{seal.Recovery()}, w.measure)
 	w = w.powerOn(v)
+	run(w)
+	require.Equal(t, system(ma), w.measure)
+}
+
+// TestAskedForKey: init found that the data key does not open here; recovery says so instead of trying again at once.
+func TestAskedForKey(t *testing.T) {
+	w, v, ma, _ := twoSlots(t)
+	rec := w.record()
+	rec.Departed, rec.A.Unready = slot.A, 1
+	w.store(slot.AskForKey(rec, slot.A, "opening the data key: another TPM"))
+	s, ended := run(w)
+	require.NoError(t, ended)
+	require.False(t, s.Asked)
+	require.ErrorIs(t, s.Troubles[0].Cause, explain.ErrNoKeys)
+	require.Empty(t, s.Troubles[0].Slot)
+	require.Contains(t, s.Troubles[0].English(), "another TPM")
+	require.Zero(t, w.record().A.Unready)
+	w = w.powerOn(v)
+	run(w)
+	require.Equal(t, system(ma), w.measure)
+}
+
+// TestHalfReset: a factory reset that was cut off is finished before any slot boots.
+func TestHalfReset(t *testing.T) {
+	w, v, ma, _ := twoSlots(t)
+	state := w.parts["/dev/"+layout.State]
+	add := func(phase string) {
+		require.NoError(t, history.Append(state, history.Entry{Kind: "reset", Wall: noon, Text: history.Text("phase", phase, "outcome", "done")}))
+	}
+	add("erasing")
+	for range 2 {
+		s, ended := run(w)
+		require.NoError(t, ended)
+		require.ErrorIs(t, s.Troubles[0].Cause, explain.ErrHalfReset)
+		require.Empty(t, w.did("verity"))
+		w = w.powerOn(v)
+	}
+	add("end")
 	run(w)
 	require.Equal(t, system(ma), w.measure)
 }

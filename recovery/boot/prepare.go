@@ -17,6 +17,7 @@ import (
 	"github.com/choba-os/choba/image/slot"
 	"github.com/choba-os/choba/keys/seal"
 	"github.com/choba-os/choba/keys/trust"
+	"github.com/choba-os/choba/recovery/act"
 	"github.com/choba-os/choba/recovery/eventlog"
 	"github.com/choba-os/choba/recovery/explain"
 	"github.com/choba-os/choba/recovery/plan"
@@ -63,6 +64,7 @@ func (b *Boot) prepare() plan.Plan {
 func (b *Boot) decide() plan.Plan {
 	return plan.Plan{Title: "decide", Steps: []plan.Step{
 		{Name: "write down how the last departure ended", Do: b.settle},
+		{Name: "see whether a factory reset was cut off", Do: b.checkReset},
 		{Name: "choose", Do: func() error { b.choose(); return nil }},
 	}}
 }
@@ -197,8 +199,10 @@ func (b *Boot) settle() error {
 		b.say("%s", why)
 	}
 	rec, changed := slot.Return(rec, evidence, why)
-	rec, b.asked = slot.AnswerAsked(rec)
-	if !changed && !b.asked {
+	if rec, b.asked = slot.AnswerAsked(rec); b.asked != "" {
+		changed, b.why = true, before.Reason
+	}
+	if !changed {
 		return nil
 	}
 	if err := b.storeRecord(rec); err != nil {
@@ -209,6 +213,29 @@ func (b *Boot) settle() error {
 			"evidence", string(evidence), "reason", why)
 	}
 	b.rememberRefused(before, rec, evidence)
+	return nil
+}
+
+// checkReset looks for a factory reset that is not at its end: no slot may boot before it is.
+func (b *Boot) checkReset() error {
+	state, err := b.world.Open(b.disk.Parts[layout.State].Path, false)
+	if err != nil {
+		return err
+	}
+	b.halfReset = act.Unfinished(state)
+	return state.Close()
+}
+
+// wanted is why recovery stays although a slot may be good; nil = it does not.
+func (b *Boot) wanted() error {
+	switch {
+	case b.halfReset:
+		return explain.ErrHalfReset
+	case b.asked == slot.AskedByPerson:
+		return explain.ErrAsked
+	case b.asked == slot.AskedForKey:
+		return fmt.Errorf("%w: %s", explain.ErrNoKeys, b.why)
+	}
 	return nil
 }
 

@@ -57,7 +57,7 @@ func (b *Boot) stop(troubles ...explain.Trouble) Stopped {
 			found[n] = r
 		}
 	}
-	return Stopped{World: b.world, Asked: b.asked, Troubles: b.troubles, Root: b.root, Disk: b.disk,
+	return Stopped{World: b.world, Asked: b.asked == slot.AskedByPerson && !b.halfReset, Troubles: b.troubles, Root: b.root, Disk: b.disk,
 		Record: b.record, Floor: b.floor, Found: found, Open: b.open, Notes: b.notes}
 }
 

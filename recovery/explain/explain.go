@@ -24,13 +24,14 @@ import (
 
 // What recovery itself finds wrong; the other causes come from the packages that found them.
 var (
-	ErrUnlocked = errors.New("the machine is not locked")             // firmware or kernel would run anything
-	ErrNoTPM    = errors.New("the machine has no TPM")                // and trust.txt does not let it sell so
-	ErrJump     = errors.New("the jump into the slot's kernel")       // could not be prepared or made
-	ErrHung     = errors.New("the watchdog ended its last boot")      // evidence, not a power cut
-	ErrHealth   = errors.New("it was not healthy after its start")    // refused by init's gate
-	ErrAsked    = errors.New("a person asked for recovery")           // nothing is wrong
-	ErrNoKeys   = errors.New("the sealed key does not open any more") // another board, another firmware
+	ErrUnlocked  = errors.New("the machine is not locked")             // firmware or kernel would run anything
+	ErrNoTPM     = errors.New("the machine has no TPM")                // and trust.txt does not let it sell so
+	ErrJump      = errors.New("the jump into the slot's kernel")       // could not be prepared or made
+	ErrHung      = errors.New("the watchdog ended its last boot")      // evidence, not a power cut
+	ErrHealth    = errors.New("it was not healthy after its start")    // refused by init's gate
+	ErrAsked     = errors.New("a person asked for recovery")           // nothing is wrong
+	ErrHalfReset = errors.New("a factory reset was cut off")           // it is finished before anything else
+	ErrNoKeys    = errors.New("the sealed key does not open any more") // another board, another firmware
 )
 
 // Words is a sentence in both tongues, without the full stop.
@@ -49,6 +50,7 @@ var kinds = []struct {
 	words Words
 }{
 	{ErrAsked, Words{"recovery was asked for", "復旧が選ばれました"}},
+	{ErrHalfReset, Words{"a factory reset is not finished", "初期化が終わっていません"}},
 	{ErrNoTPM, Words{"the security chip (TPM) does not answer", "セキュリティーチップ（TPM）が応答しません"}},
 	{ErrUnlocked, Words{"Secure Boot or the kernel's lock is off", "セキュアブートが切れているか、保護が外れています"}},
 	{disk.ErrDoubled, Words{"two disks look like this register's disk", "このレジのディスクが二つあります"}},

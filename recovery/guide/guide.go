@@ -11,6 +11,8 @@
 package guide
 
 import (
+	"errors"
+	"slices"
 	"time"
 
 	"github.com/choba-os/choba/recovery/act"
@@ -106,6 +108,12 @@ func (f Facts) beyond() bool {
 		}
 	}
 	return len(f.Troubles) == 0
+}
+
+// keyShut says whether the trouble is that the data key does not open here: a recovery
+// code is then what helps.
+func (f Facts) keyShut() bool {
+	return slices.ContainsFunc(f.Troubles, func(t explain.Trouble) bool { return errors.Is(t.Cause, explain.ErrNoKeys) })
 }
 
 // Automatic is what is done when nobody is there.

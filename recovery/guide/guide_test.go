@@ -111,6 +111,21 @@ func TestTyping(t *testing.T) {
 	}
 }
 
+// TestKeyShut: who stands before a register on another board comes to the recovery code with two touches, and one that
+// nobody touches tries again by itself.
+func TestKeyShut(t *testing.T) {
+	trouble := Facts{Troubles: []explain.Trouble{explain.General(wrap("opening the data key: another TPM", explain.ErrNoKeys))}}
+	g := New(trouble)
+	g.Touch(idRebind)
+	g.Touch(idCode)
+	require.Equal(t, code, g.at)
+	g = New(trouble)
+	require.Equal(t, Effect{Restart: true}, g.Tick(Anew))
+	g = New(facts())
+	g.Touch(idRebind)
+	require.Equal(t, menu, g.at, "it is no button of another page")
+}
+
 func TestCode(t *testing.T) {
 	g := New(facts())
 	g.at = code
@@ -159,7 +174,7 @@ func TestEveryTouchEverywhere(t *testing.T) {
 			_ = h.Page()
 		}
 	}
-	require.Len(t, all, int(echo)+4)
+	require.Len(t, all, int(echo)+5)
 }
 
 // everyPlace is a guide on each of its pages.
@@ -189,9 +204,10 @@ func everyPlace() (all []*Guide) {
 	g := New(facts())
 	g.at, g.report = reported, sampleSelfTest()
 	broken := New(Facts{Troubles: []explain.Trouble{explain.General(wrap("finding partition choba-a", disk.ErrAbsent))}})
+	shut := New(Facts{Troubles: []explain.Trouble{explain.General(wrap("opening the data key: this TPM belongs to nobody", explain.ErrNoKeys))}})
 	asked := New(Facts{Asked: true, Troubles: []explain.Trouble{explain.General(explain.ErrAsked)}})
 	asked.Tick(Idle)
-	return append(all, g, broken, asked)
+	return append(all, g, broken, shut, asked)
 }
 
 func sampleProgress() act.Progress {

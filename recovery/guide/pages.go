@@ -112,6 +112,11 @@ func (g *Guide) stoppedPage() face.Page {
 			{Words: say("販売店に連絡してください", "Call your dealer")}}
 		p.Buttons[0] = face.Button{ID: idNow, Words: say("今すぐ再起動する", "Restart now"), Icon: paint.Register, Look: face.Green}
 	}
+	if g.facts.keyShut() {
+		p.Count.Steps = []face.Note{{Words: say("販売店に連絡してください", "Call your dealer")},
+			{Words: say("復旧コードを入力する", "Type the recovery code")}}
+		p.Buttons[1] = face.Button{ID: idRebind, Words: say("鍵を登録し直す", "Re-bind the key"), Icon: paint.Lock, Look: face.Blue}
+	}
 	if g.facts.Asked {
 		p.Tone, p.Icon, p.Title, p.Notes = face.Care, paint.Note, say("復旧メニューが選ばれました", "Recovery was asked for"), nil
 		p.Count.Title, p.Count.Steps = say("再起動します", "It will restart"), nil

@@ -95,6 +95,10 @@ func (g *Guide) touch(id string) Effect {
 			}
 			return g.start(Automatic(), true)
 		}
+		if id == idRebind && g.at == stopped && g.facts.keyShut() {
+			g.open(rebindAsk)
+			return Effect{}
+		}
 		return g.Wake()
 	case menu:
 		return g.choose(id)
