@@ -92,7 +92,7 @@ do_test() {
 	# shellcheck disable=SC2046 # one argument a package
 	go test -timeout 30m "$@" $(go list ./... | grep -v /tests/vm$)
 	say "tests on the booted image" # by themselves: they share the machine's cores badly
-	go test -timeout 45m "$@" ./tests/vm
+	go test -timeout 50m -parallel 2 "$@" ./tests/vm
 	if [ "${CI:-}" = true ]; then
 		say "clean tree"
 		test -z "$(git status --porcelain)" || { git status --short; exit 1; }

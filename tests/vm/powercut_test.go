@@ -1,12 +1,15 @@
 package vm
 
 import (
+	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -81,13 +84,72 @@ func (r *recorded) tell() {
 	r.t.Logf("%6d  cuts in all: none dead", r.cuts)
 }
 
-// The power may go at any instant of the first boot: the next one finds a boot image, a release and a key, or begins
-// the first boot again.
-func TestCutsOfTheFirstBoot(t *testing.T) {
-	r := record(t, nil)
-	r.on(ready)
+// The power may go at any instant of the first boot, of an update with another kernel, of its trial and commit, and of
+// the change of the boot partition behind it: the next start finds a boot image that the firmware takes, a whole
+// release, and a key that opens for both; or it begins the first boot again. Some of the cut disks are booted.
+func TestCutsOfAnUpdate(t *testing.T) {
+	t.Parallel()
+	v := newVendor(t)
+	v.publish(bundle(t, 2, "", otherServer))
+	s := v.serve()
+	r := record(t, func(c *bench.Config) { c.Server = s.Addr })
+	r.on(committed)
 	wait(t, r.Register, `screen: painted`)
 	r.Cut()
-	r.judge(1, "first boot", powercut.Plan{Torn: 3, Reordered: 4, Seed: 1}, 0)
+
+	r.on(ready)
+	wait(t, r.Register, offered)
+	m := newMirror(t)
+	time.Sleep(5 * time.Second)
+	restartNow(t, r.Register, m)
+	wait(t, r.Register, `choba-init: committed: version 2`)
+	r.Cut()
+
+	r.on(`the boot partition now has the boot image of version 2`)
+	r.Cut()
+	r.boots["new"] = open(t, pulled(t, r.Register)).bootImage()
+	require.NotEqual(t, r.boots["old"], r.boots["new"])
+
+	r.judge(1, "first boot", powercut.Plan{Torn: 2, Reordered: 3, Seed: 1}, 0)
+	r.judge(2, "update, trial, commit", powercut.Plan{Torn: 8, Reordered: 12, Seed: 1}, 1)
+	r.judge(3, "boot partition", powercut.Plan{Torn: 10, Reordered: 20, Seed: 1}, 1)
 	r.tell()
+	require.Greater(t, r.cuts, 10_000)
+	for _, n := range []int{2, 3} {
+		r.bootCut(n)
+	}
+}
+
+// bootCut boots one of the states in the last third of a power-on's writes, where the most is at stake, torn and out of order.
+func (r *recorded) bootCut(n int) {
+	r.t.Helper()
+	ops, err := powercut.ReadLog(r.Recording(n))
+	require.NoError(r.t, err)
+	f, err := os.Open(r.before[n-1])
+	require.NoError(r.t, err)
+	defer f.Close()
+	d := powercut.NewDisk(f)
+	want := rand.New(rand.NewPCG(2, uint64(n))).IntN(len(ops)/3) + len(ops)*2/3
+	found := errors.New("found")
+	_, err = powercut.Each(d, ops, powercut.Plan{Reordered: 1, Seed: 3}, func(c powercut.Cut, d *powercut.Disk) error {
+		if c.At < want {
+			return nil
+		}
+		r.t.Logf("booting power-on %d cut %s", n, c)
+		again := again(r.t, r.Dir(), nil)
+		alter(r.t, again, func(raw *flashed) {
+			before, err := os.ReadFile(r.before[n-1])
+			require.NoError(r.t, err)
+			_, err = raw.file.WriteAt(before, 0)
+			require.NoError(r.t, err)
+			for at, b := range d.Sectors() {
+				_, err := raw.file.WriteAt(b, at*powercut.Sector)
+				require.NoError(r.t, err)
+			}
+		})
+		require.Contains(r.t, on(r.t, again, ready, stop), "ready")
+		again.Cut()
+		return found
+	})
+	require.ErrorIs(r.t, err, found)
 }

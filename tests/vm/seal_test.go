@@ -2,6 +2,7 @@ package vm
 
 import (
 	"bytes"
+	"image"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/choba-os/choba/image/authenticode"
 	"github.com/choba-os/choba/image/layout"
 	"github.com/choba-os/choba/keys/dev"
+	"github.com/choba-os/choba/services/register/api"
 	"github.com/choba-os/choba/tests/bench"
 )
 
@@ -40,11 +42,7 @@ func TestDataKeyStaysShut(t *testing.T) {
 	}
 	img := esp(t, map[string][]byte{layout.BootFile: other})
 
-	// Firmware variables without any key: Secure Boot off.
-	blank, err := os.ReadFile("/usr/share/OVMF/OVMF_VARS_4M.fd")
-	require.NoError(t, err)
-	off := filepath.Join(short(t), "vars.fd")
-	require.NoError(t, os.WriteFile(off, blank, 0o644))
+	off := secureBootOff(t)
 
 	for _, c := range []struct {
 		name   string
@@ -82,4 +80,31 @@ func partition(t *testing.T, path string) []byte {
 	_, err := d.file.ReadAt(b, d.parts[layout.Data].Start)
 	require.NoError(t, err)
 	return b
+}
+
+// secureBootOff are firmware variables without any key.
+func secureBootOff(t *testing.T) string {
+	t.Helper()
+	blank, err := os.ReadFile("/usr/share/OVMF/OVMF_VARS_4M.fd")
+	require.NoError(t, err)
+	path := filepath.Join(short(t), "vars.fd")
+	require.NoError(t, os.WriteFile(path, blank, 0o644))
+	return path
+}
+
+// A register without a TPM and with Secure Boot off sells only because the development trust list lets it, from its
+// first boot on, and says so at every boot, on the console and over everything on the screen.
+func TestUnprotectedSellsAndSaysSo(t *testing.T) {
+	r := register(t, func(c *bench.Config) { c.NoTPM, c.Vars = true, secureBootOff(t) })
+	for range 2 {
+		on(t, r, committed, stop)
+		wait(t, r, `screen: painted`)
+		require.Regexp(t, `choba-recovery: note: INSECURE: .*TPM`, r.Text())
+		require.Regexp(t, `choba-recovery: note: INSECURE: .*Secure Boot is off`, r.Text())
+		m := newMirror(t)
+		m.now.Insecure = &api.Pair{Text: "試験用：このレジは保護されていません（TPMなし・セキュアブート無効）",
+			TextEn: "Test use only: this register is not protected (no TPM, Secure Boot off)"}
+		m.shows(r, "unprotected", image.Rect(0, 0, width, 34))
+		r.Cut()
+	}
 }

@@ -170,10 +170,19 @@ func limited() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), limit)
 }
 
-// page waits for a page of recovery with this English title, after what was printed before.
-func page(t *testing.T, r *bench.Register, from int, title string) {
+// wake touches the glass, beside all buttons, until recovery opens its menu: the panel is found some seconds after the
+// first page is shown.
+func wake(t *testing.T, r *bench.Register) {
 	t.Helper()
-	waitFrom(t, r, from, `choba-recovery: page: `+title)
+	const menu = "choba-recovery: page: Recovery menu"
+	for range 20 {
+		if strings.Contains(r.Text(), menu) {
+			return
+		}
+		require.NoError(t, r.Tap(300, 500))
+		time.Sleep(time.Second)
+	}
+	wait(t, r, menu)
 }
 
 // waitFrom is wait for what is printed after the first bytes of the console.

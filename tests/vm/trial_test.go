@@ -22,6 +22,7 @@ func TestTrialFails(t *testing.T) {
 		{"blind", `screen`},
 	} {
 		t.Run(c.fault, func(t *testing.T) {
+			t.Parallel() // most of it is waiting
 			r := sold(t, nil)
 			alter(t, r, func(d *flashed) { d.stage(bundle(t, 2, c.fault)) })
 			on(t, r, `switch to slot b version 2`, `jump .*slot b.*`)

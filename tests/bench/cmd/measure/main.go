@@ -19,7 +19,8 @@ import (
 
 // subjects are what can be measured.
 var subjects = map[string]func(ctx context.Context, o options, out io.Writer) error{
-	"boot": boot,
+	"boot":   boot,
+	"update": update,
 }
 
 type options struct {
