@@ -43,7 +43,7 @@ func table(path string, p verity.Params) string {
 }
 
 func mount(dev string) (root int, err error) {
-	if err := waitNode(dev); err != nil {
+	if err := dm.WaitNode(dev); err != nil {
 		return 0, err
 	}
 	fs, err := unix.Fsopen("erofs", unix.FSOPEN_CLOEXEC)
@@ -62,17 +62,6 @@ func mount(dev string) (root int, err error) {
 	}
 	const attr = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC
 	return unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, attr)
-}
-
-// waitNode waits until devtmpfs shows the node: it makes it on another thread.
-func waitNode(path string) error {
-	for range 200 {
-		if _, err := os.Stat(path); err == nil {
-			return nil
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-	return fmt.Errorf("waiting for %s: it does not appear", path)
 }
 
 // remove takes the device away. The file system above it ends a moment after its last file.

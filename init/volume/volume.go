@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -57,21 +56,10 @@ func (v *Volume) Open(key []byte) (frame.Device, error) {
 		return nil, err
 	}
 	v.device = dev
-	if err := waitNode(dev); err != nil {
+	if err := dm.WaitNode(dev); err != nil {
 		return nil, err
 	}
 	return device(dev), nil
-}
-
-// waitNode waits until devtmpfs shows the node: it makes it on another thread.
-func waitNode(path string) error {
-	for range 200 {
-		if _, err := os.Stat(path); err == nil {
-			return nil
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-	return fmt.Errorf("waiting for %s: it does not appear", path)
 }
 
 // device opens its file for each use: nothing keeps the volume busy when it is to be closed.
