@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/pem"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,23 +16,14 @@ import (
 
 	"github.com/choba-os/choba/image/authenticode"
 	"github.com/choba-os/choba/image/pkcs7"
+	"github.com/choba-os/choba/image/pkcs7/pkcs7test"
 )
 
 const keys = "../pkcs7/testdata"
 
 func pair(t testing.TB, name string) (crypto.Signer, *x509.Certificate) {
 	t.Helper()
-	decode := func(ext string) []byte {
-		b, err := os.ReadFile(filepath.Join(keys, name+ext))
-		require.NoError(t, err)
-		block, _ := pem.Decode(b)
-		return block.Bytes
-	}
-	key, err := x509.ParsePKCS8PrivateKey(decode(".key"))
-	require.NoError(t, err)
-	cert, err := x509.ParseCertificate(decode(".crt"))
-	require.NoError(t, err)
-	return key.(crypto.Signer), cert
+	return pkcs7test.Pair(t, "../..", name)
 }
 
 // Offsets in the file that smallPE makes.

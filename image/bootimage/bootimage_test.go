@@ -2,15 +2,10 @@ package bootimage
 
 import (
 	"bytes"
-	"crypto"
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/pem"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -18,6 +13,7 @@ import (
 	"github.com/u-root/mkuimage/cpio"
 
 	"github.com/choba-os/choba/image/pkcs7"
+	"github.com/choba-os/choba/image/pkcs7/pkcs7test"
 	"github.com/choba-os/choba/init/offer/petest"
 )
 
@@ -26,17 +22,8 @@ func testKeys(t *testing.T) map[string]Signer {
 	t.Helper()
 	out := map[string]Signer{}
 	for use, name := range map[string]string{"verity": "one", "kexec": "two"} {
-		decode := func(ext string) []byte {
-			b, err := os.ReadFile(filepath.Join("../pkcs7/testdata", name+ext))
-			require.NoError(t, err)
-			block, _ := pem.Decode(b)
-			return block.Bytes
-		}
-		key, err := x509.ParsePKCS8PrivateKey(decode(".key"))
-		require.NoError(t, err)
-		cert, err := x509.ParseCertificate(decode(".crt"))
-		require.NoError(t, err)
-		out[use] = Signer{Key: key.(crypto.Signer), Cert: cert}
+		key, cert := pkcs7test.Pair(t, "../..", name)
+		out[use] = Signer{Key: key, Cert: cert}
 	}
 	return out
 }

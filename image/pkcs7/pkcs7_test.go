@@ -8,7 +8,6 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/asn1"
-	"encoding/pem"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,17 +16,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/choba-os/choba/image/pkcs7"
+	"github.com/choba-os/choba/image/pkcs7/pkcs7test"
 )
 
 func pair(t testing.TB, name string) (crypto.Signer, *x509.Certificate) {
 	t.Helper()
-	block, _ := pem.Decode(file(t, name+".key"))
-	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	require.NoError(t, err)
-	block, _ = pem.Decode(file(t, name+".crt"))
-	cert, err := x509.ParseCertificate(block.Bytes)
-	require.NoError(t, err)
-	return key.(crypto.Signer), cert
+	return pkcs7test.Pair(t, "../..", name)
 }
 
 func file(t testing.TB, name string) []byte {

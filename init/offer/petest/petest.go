@@ -5,17 +5,13 @@
 package petest
 
 import (
-	"crypto"
-	"crypto/x509"
 	"encoding/binary"
-	"encoding/pem"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/choba-os/choba/image/authenticode"
+	"github.com/choba-os/choba/image/pkcs7/pkcs7test"
 )
 
 const (
@@ -52,25 +48,10 @@ func Signed(t testing.TB, repository string, seed byte, size int, keys ...string
 	t.Helper()
 	pe := Unsigned(seed, size)
 	for _, name := range keys {
-		key, cert := pair(t, filepath.Join(repository, "image/pkcs7/testdata", name))
+		key, cert := pkcs7test.Pair(t, repository, name)
 		var err error
 		pe, err = authenticode.Sign(pe, key, cert)
 		require.NoError(t, err)
 	}
 	return pe
-}
-
-func pair(t testing.TB, path string) (crypto.Signer, *x509.Certificate) {
-	t.Helper()
-	decode := func(ext string) []byte {
-		text, err := os.ReadFile(path + ext)
-		require.NoError(t, err)
-		block, _ := pem.Decode(text)
-		return block.Bytes
-	}
-	key, err := x509.ParsePKCS8PrivateKey(decode(".key"))
-	require.NoError(t, err)
-	cert, err := x509.ParseCertificate(decode(".crt"))
-	require.NoError(t, err)
-	return key.(crypto.Signer), cert
 }
