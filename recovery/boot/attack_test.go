@@ -79,6 +79,7 @@ func TestSlotsOfAnotherRegister(t *testing.T) {
 // seven in a row do not, and the next good boot forgives all of them. A boot that is cut is not remembered as anybody's
 // failure either.
 func TestSwitchedOffAtTheMains(t *testing.T) {
+	require.Greater(t, slot.UnreadyLimit-1, 3)
 	w, v, ma, _ := twoSlots(t)
 	for range 5 {
 		for i := range slot.UnreadyLimit - 1 {
