@@ -92,7 +92,9 @@ func (c *counter) at(name string) string { return filepath.Join(c.dir, name) }
 func (c *counter) on() {
 	c.cut()
 	r, err := New(Config{Pack: c.pack, Journal: c.at("journal"), Scanner: c.at("scanner"), Printer: c.at("printer"),
-		Now: func() time.Time { return time.Date(2026, 11, 21, 5, 32, 0, 0, time.UTC).Add(time.Duration(c.later.Load())) }, Log: silent(), Ready: func() { c.ready.Add(1) }, Alive: func() {},
+		Now: func() time.Time {
+			return time.Date(2026, 11, 21, 5, 32, 0, 0, time.UTC).Add(time.Duration(c.later.Load()))
+		}, Log: silent(), Ready: func() { c.ready.Add(1) }, Alive: func() {},
 		Unproven: c.unproven, Update: c.update, Facts: c.facts})
 	require.NoError(c.t, err)
 	ctx, cancel := context.WithCancel(context.Background())
