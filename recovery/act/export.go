@@ -22,6 +22,9 @@ import (
 // tools only 2 GiB.
 const partSize = 2<<30 - layout.MiB
 
+// gap is how many zeros end a file of an export: long enough that there are few files.
+const gap = 64 * layout.MiB
+
 // ErrRoom means that the stick has too little room.
 var ErrRoom = errors.New("too little room on the stick")
 
@@ -110,57 +113,56 @@ func (a *Actor) freeName(s Stick) (string, error) {
 	return "", errors.New("there are 100 exports on the stick already")
 }
 
-// plan looks at what there is to copy. Zeros at the end of each piece are left out:
-// most of a data partition was never written.
+// plan looks at what there is to copy. Long runs of zeros are left out: most of a data
+// partition was never written.
 func (a *Actor) plan(ctx context.Context, base string, letter bool) ([]extent, error) {
 	state := redeploy.Part{Device: a.m.Register.State, Size: a.stateSize()}
-	files := []extent{{name: base + ".state", from: state, span: state.Size}}
+	total := state.Size
 	if !letter && a.m.Data.Device != nil {
-		for at := int64(0); at < a.m.Data.Size; at += partSize {
-			files = append(files, extent{name: fmt.Sprintf("%s.%03d", base, at/partSize), from: a.m.Data,
-				at: at, span: min(partSize, a.m.Data.Size-at)})
-		}
-	}
-	var total int64
-	for _, f := range files {
-		total += f.span
+		total += a.m.Data.Size
 	}
 	seen := int64(0)
-	for i := range files {
-		f := &files[i]
-		step := func(n int64) error {
-			seen += n
-			a.tell(Say("データの量を調べています", "Measuring the data"), seen, total)
-			return ctx.Err()
-		}
-		var err error
-		if f.n, err = used(f.from, f.at, f.span, step); err != nil {
-			return nil, err
-		}
+	step := func(n int64) error {
+		seen += n
+		a.tell(Say("データの量を調べています", "Measuring the data"), seen, total)
+		return ctx.Err()
 	}
-	return files, nil
+	n, _, err := measure(state, 0, state.Size, step)
+	files := []extent{{name: base + ".state", from: state, n: n, span: state.Size}}
+	for at := int64(0); err == nil && seen < total; {
+		f := extent{name: fmt.Sprintf("%s.%03d", base, len(files)-1), from: a.m.Data, at: at}
+		f.n, f.span, err = measure(f.from, at, min(partSize, a.m.Data.Size-at), step)
+		at += f.span
+		files = append(files, f)
+	}
+	return files, err
 }
 
 // stateSize is all of the state partition that means something.
 func (a *Actor) stateSize() int64 { return layout.HistoryStart + layout.HistorySize }
 
-// used is how many bytes of a piece come before the zeros at its end, in whole sectors.
-func used(r io.ReaderAt, at, span int64, step func(int64) error) (int64, error) {
+// measure finds where the piece that begins at at ends, at most most bytes behind it:
+// before the next byte that follows a gap of zeros. n is how much of it comes before the
+// zeros at its end, in whole sectors.
+func measure(r io.ReaderAt, at, most int64, step func(int64) error) (n, span int64, err error) {
 	buf := make([]byte, layout.MiB)
-	last := int64(0)
-	for off := int64(0); off < span; off += int64(len(buf)) {
-		b := buf[:min(int64(len(buf)), span-off)]
-		if n, err := r.ReadAt(b, at+off); n < len(b) {
-			return 0, fmt.Errorf("reading at %d: %w", at+off, err)
+	for span < most {
+		b := buf[:min(int64(len(buf)), most-span)]
+		if n, err := r.ReadAt(b, at+span); n < len(b) {
+			return 0, 0, fmt.Errorf("reading at %d: %w", at+span, err)
 		}
-		if n := len(bytes.TrimRight(b, "\x00")); n > 0 {
-			last = off + int64(n)
+		if k := len(bytes.TrimRight(b, "\x00")); k > 0 {
+			if span-n >= gap {
+				return n, span, nil
+			}
+			n = min((span+int64(k)+layout.Sector-1)/layout.Sector*layout.Sector, most)
 		}
+		span += int64(len(b))
 		if err := step(int64(len(b))); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 	}
-	return min((last+layout.Sector-1)/layout.Sector*layout.Sector, span), nil
+	return n, span, nil
 }
 
 func (a *Actor) tell(what Words, done, total int64) {
