@@ -145,7 +145,7 @@ func Fallback(rec slot.Record, past []history.Entry, running uint64) *bootapi.Fa
 	if out.Reason == "" {
 		out.Reason = "it did not become ready to sell"
 	}
-	out.ReasonJa = Japanese(out.Version)
+	out.ReasonJa = Japanese(out.Version, out.Reason)
 	return out
 }
 
@@ -158,9 +158,4 @@ func reasonOf(past []history.Entry, version uint64) (reason string) {
 		}
 	}
 	return reason
-}
-
-// Japanese is the sentence for the shop. The technical reason is the dealer's and stays as it was written.
-func Japanese(version uint64) string {
-	return fmt.Sprintf("新しいバージョン %d は正しく動作しなかったため、前のバージョンに戻しました。", version)
 }

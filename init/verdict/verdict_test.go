@@ -50,7 +50,7 @@ func TestFailedTrial(t *testing.T) {
 	require.Equal(t, history.Failed, past[0].Kind)
 	require.Equal(t, `{"evidence":"health","reason":"screen ended (code 1)","slot":"b","version":"8"}`, past[0].Text)
 
-	require.Equal(t, &bootapi.Fallback{Version: 8, Reason: "screen ended (code 1)", ReasonJa: Japanese(8)}, Fallback(rec, past, 7))
+	require.Equal(t, &bootapi.Fallback{Version: 8, Reason: "screen ended (code 1)", ReasonJa: "バージョン 8 はプログラムが異常終了しました（画面）。"}, Fallback(rec, past, 7))
 	require.Equal(t, "it did not become ready to sell", Fallback(rec, nil, 7).Reason)
 	require.Nil(t, Fallback(rec, past, 8), "it runs now")
 	require.Nil(t, Fallback(rec, past, 9))
@@ -124,5 +124,20 @@ func TestEveryRelease(t *testing.T) {
 	}
 	for _, e := range []error{nil, errors.New("table"), seal.ErrSignature, seal.ErrRelease, seal.ErrBootImage, seal.ErrFloor} {
 		require.False(t, EveryRelease(e), "%v", e)
+	}
+}
+
+// A61: plain Japanese for each way in which a release fails here.
+func TestJapanese(t *testing.T) {
+	for reason, want := range map[string]string{
+		"not ready in time: screen, register":                                       "バージョン 2 は時間内に準備が整いませんでした（画面、レジ）。",
+		"silent for 10s after being ready: printer":                                 "バージョン 2 は準備のあと、応答がなくなりました（プリンター）。",
+		"register ended 3 times (code 0) before the register was ready":             "バージョン 2 はプログラムが異常終了しました（レジ）。",
+		"journal ended (signal killed) within 10s of the register being ready":      "バージョン 2 はプログラムが異常終了しました（取引の記録）。",
+		"version 2 in slot b did not reach ready in its trials":                     "バージョン 2 は起動に続けて失敗しました。",
+		"version 2 in slot b failed: the i6300ESB timer watchdog reset the machine": "バージョン 2 は起動の途中で応答がなくなりました。",
+		"something new": "バージョン 2 は正しく動作しませんでした。",
+	} {
+		require.Equal(t, want, Japanese(2, reason))
 	}
 }
