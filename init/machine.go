@@ -51,6 +51,7 @@ type machine struct {
 	journal   *record.Queue
 	clock     error // why the clock is not to be believed
 	fallback  *bootapi.Fallback
+	rebound   uint32 // how often the data key was taken out of escrow
 	boot      bootUpdate
 
 	services   *supervise.Set

@@ -58,7 +58,7 @@ func (m *machine) prepareServices() (err error) {
 	go m.journal.Run(ctx)
 	m.journal.Add("boot.start", map[string]any{
 		"slot": m.facts.slot, "version": m.facts.version, "root": m.facts.rootHash[:12], "notes": m.facts.notes, "clock": sure(m.clock),
-		"trial": m.onTrial.Load(), "jumped": m.facts.jumped, "insecure": m.insecure(),
+		"trial": m.onTrial.Load(), "jumped": m.facts.jumped, "insecure": m.insecure(), "rebound": m.rebound,
 	})
 	m.tellHistory()
 	return nil

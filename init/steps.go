@@ -143,7 +143,12 @@ func (m *machine) unlock() error {
 		parts.TPM = m.tpm
 	}
 	m.partition = data.New(parts)
-	return m.partition.Unlock()
+	err = m.partition.Unlock()
+	var last time.Time
+	if m.rebound, last = m.partition.Rebound(); m.rebound > 0 {
+		m.console.Say("the data key was bound anew with a recovery code: %d in all, last at %s", m.rebound, last.UTC().Format(time.RFC3339))
+	}
+	return err
 }
 
 // closeDoor makes the data key unreachable for the rest of this boot, whatever happened before. The TPM itself stays

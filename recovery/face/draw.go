@@ -230,14 +230,29 @@ func (d *drawing) set(r image.Rectangle, notes []Note, size int, draw bool) int 
 		y = d.lines(d.t.face(false, size), first, x, y, r.Max.X-x, size*14/10, ink, draw)
 		y = d.lines(d.t.face(false, size*8/10), second, x, y, r.Max.X-x, size*11/10, ink3, draw)
 		if n.Detail != "" {
-			if draw {
-				d.Name(d.t.face(false, max(size*7/10, 11)), oneLine(n.Detail), x, y+size/2, r.Max.X-x, list.Left, ink3)
+			f := d.t.face(false, max(size*7/10, 11))
+			for _, l := range d.detail(f, n.Detail, r.Max.X-x, len(notes)) {
+				if draw {
+					d.Line(f, l, x, y+size/2, list.Left, ink3)
+				}
+				y += size
 			}
-			y += size
 		}
 		y += size / 2
 	}
 	return y
+}
+
+// detail sets what a technician wants to know in one line, or in some more where there are few notes: the end of a
+// cause says most.
+func (d *drawing) detail(f *text.Face, s string, w, notes int) []string {
+	const few, most = 2, 4
+	s, room := oneLine(s), d.Room(w)
+	lines := f.Wrap(s, room)
+	if notes > few || len(lines) > most {
+		return []string{f.Fit(s, room)}
+	}
+	return lines
 }
 
 // oneLine makes what a cause has inside fit for a screen.
