@@ -313,6 +313,23 @@ func TestResetTPMFirst(t *testing.T) {
 	require.False(t, act.Unfinished(b.Part(0)))
 }
 
+// TestFinishedResetStaysFinished: the record of a reset's end is lost to a bad sector, long after. The register that has
+// sold since is not erased for it: a boot in between has copied the history.
+func TestFinishedResetStaysFinished(t *testing.T) {
+	b := newBench(t)
+	add := func(phase string) {
+		require.NoError(t, history.Append(b.Part(0), history.Entry{Kind: "reset", Wall: b.m.Now(), Text: history.Text("phase", phase, "outcome", "done")}))
+	}
+	add("erasing")
+	require.True(t, act.Unfinished(b.Part(0)))
+	add("end")
+	require.False(t, act.Unfinished(b.Part(0)))
+	require.NoError(t, history.MarkCopied(b.Part(0), 2))
+	_, err := b.Part(0).WriteAt(make([]byte, history.RecordSize), layout.HistoryStart+2*history.RecordSize)
+	require.NoError(t, err)
+	require.False(t, act.Unfinished(b.Part(0)))
+}
+
 // TestResetPowerCuts: at whichever sector the power goes, the register is as before
 // (and the ticket still serves), or the reset is finished at the next start.
 func TestResetPowerCuts(t *testing.T) {
