@@ -111,7 +111,7 @@ func TestPulledDiskIsUnreadable(t *testing.T) {
 		require.False(t, contains(t, d.file, data.Start, data.Size, word), "%q stands readable on the data partition", word)
 	}
 	state := d.parts["choba-state"]
-	require.True(t, contains(t, d.file, state.Start, state.Size, "choba slots 1"), "the search finds what is there")
+	require.True(t, contains(t, d.file, state.Start, state.Size, "choba slots 2"), "the search finds what is there")
 }
 
 // contains searches a part of a file for text.

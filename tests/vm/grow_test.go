@@ -19,6 +19,7 @@ import (
 // its file system with it. It is said once. A disk that is copied onto a larger one is filled in the same way, with
 // what was sold before on it. The image is the one with the burglar in it, who reads the file system's size.
 func TestDataFillsTheDisk(t *testing.T) {
+	t.Parallel()
 	const first, second = 4096, 6144
 	r := register(t, func(c *bench.Config) {
 		c.Disk, c.Vars, c.DiskSize = filepath.Join(test, "disk.img"), filepath.Join(test, "vars.fd"), first

@@ -43,6 +43,7 @@ func (d *flashed) nonce(register string) string {
 // resets it with a ticket that two of the vendor's people have signed. What is exported shows nothing of the sales;
 // after the reset the register begins anew, and what lay on its disk opens nowhere (A51, B13).
 func TestRecoveryByHand(t *testing.T) {
+	t.Parallel()
 	r := shop(t, keyboard)
 	var head []byte
 	alter(t, r, func(d *flashed) {
@@ -214,6 +215,7 @@ func refusals(t *testing.T, d *flashed) {
 
 // A factory reset that the power cut off is finished at the next start, although both slots are good.
 func TestRecoveryFinishesAReset(t *testing.T) {
+	t.Parallel()
 	r := shop(t, nil)
 	alter(t, r, func(d *flashed) {
 		require.NoError(t, history.Append(d.state(), history.Entry{Kind: "reset", Wall: time.Now(), Text: history.Text("phase", "erasing", "by", "two people")}))
@@ -243,6 +245,7 @@ func keyShut(touches ...string) *guide.Guide {
 // code that the vendor tells, typed by keyboard and by touch, brings the sales back. Its use is on record, and the code
 // is worth nothing afterwards (A51, B13).
 func TestRecoveryOnAnotherBoard(t *testing.T) {
+	t.Parallel()
 	r := shop(t, keyboard)
 	d := open(t, pulled(t, r))
 	block, _, err := escrow.Load(d.state())

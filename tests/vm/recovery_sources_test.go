@@ -75,6 +75,7 @@ func ring(t *testing.T, stick string) {
 // register must not take, are refused in words, and the next source has its turn; the vendor's repository on a stick
 // brings the register back, and its factory release is as new as the slot then (A51).
 func TestRecoveryFromAStick(t *testing.T) {
+	t.Parallel()
 	r := shop(t, keyboard)
 	alter(t, r, (*flashed).ruin)
 	on(t, r, `choba-recovery: page: This register cannot start`)
@@ -158,6 +159,7 @@ func flipByte(t *testing.T, path string, at int64) {
 // The same over the network: a touch stops the countdown and opens the menu, the first tile repairs, and the release
 // comes from the vendor's web server, with an address from DHCP (A51).
 func TestRecoveryFromTheNetwork(t *testing.T) {
+	t.Parallel()
 	v := newVendor(t)
 	v.publish(bundleAs(t, shopVersion, nil))
 	s := v.serve()

@@ -22,6 +22,7 @@ const repaired = `choba-recovery: end: redeploy: It is repaired`
 // restarts, proves it, and sells on with the data that it had. What recovery did is in the journal afterwards. The
 // power may go at any of its writes (A51).
 func TestRecoveryAlone(t *testing.T) {
+	t.Parallel()
 	folder := short(t)
 	r := shop(t, func(c *bench.Config) { c.Record = folder })
 	alter(t, r, func(d *flashed) {

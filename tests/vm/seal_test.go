@@ -22,6 +22,7 @@ import (
 // TPM that it was sealed to (B12, B13). Recovery's own measurement and forged
 // policies are tried against a software TPM in keys/seal.
 func TestDataKeyStaysShut(t *testing.T) {
+	t.Parallel()
 	k := keys(t)
 	r := register(t, nil)
 	on(t, r, ready)
@@ -95,6 +96,7 @@ func secureBootOff(t *testing.T) string {
 // A register without a TPM and with Secure Boot off sells only because the development trust list lets it, from its
 // first boot on, and says so at every boot, on the console and over everything on the screen.
 func TestUnprotectedSellsAndSaysSo(t *testing.T) {
+	t.Parallel()
 	r := register(t, func(c *bench.Config) { c.NoTPM, c.Vars = true, secureBootOff(t) })
 	for range 2 {
 		on(t, r, committed, stop)

@@ -52,6 +52,7 @@ func (d *flashed) sign(part string, m release.Manifest, signers ...note.Signer) 
 // A slot that is not what the release keys signed is refused with its reason,
 // and the register starts from the other one (A49, A51).
 func TestSlotRefusedOtherTaken(t *testing.T) {
+	t.Parallel()
 	k := keys(t)
 	for _, c := range []struct {
 		name, reason string
@@ -80,6 +81,7 @@ func TestSlotRefusedOtherTaken(t *testing.T) {
 // A root hash that a stranger signed is refused by the kernel itself, even
 // where recovery would take any release that the release keys vouch for.
 func TestRootHashOfAStranger(t *testing.T) {
+	t.Parallel()
 	k := keys(t)
 	d := copyDisk(t)
 	m := d.manifest()
@@ -99,6 +101,7 @@ func TestRootHashOfAStranger(t *testing.T) {
 // Nothing good in either slot: the register stays in recovery and says on the
 // screen and the console what is wrong with each.
 func TestBothSlotsRefused(t *testing.T) {
+	t.Parallel()
 	d := copyDisk(t)
 	d.wipe(layout.SlotA)
 	d.flip(layout.SlotB, layout.HeadOffset(layout.SlotSize)+300)
@@ -113,6 +116,7 @@ func TestBothSlotsRefused(t *testing.T) {
 // it is used: the kernel stops, the next boot names the block and takes the
 // other slot.
 func TestAlteredSystemIsNoticed(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		offset func(release.Manifest) int64
@@ -135,6 +139,7 @@ func TestAlteredSystemIsNoticed(t *testing.T) {
 // The slot record has two copies; a torn or swapped one costs nothing, and with
 // both gone the answer is a defined one.
 func TestSlotRecordDamage(t *testing.T) {
+	t.Parallel()
 	garbage := bytes.Repeat([]byte{0xa5}, 512)
 	t.Run("one copy torn", func(t *testing.T) {
 		d := copyDisk(t)

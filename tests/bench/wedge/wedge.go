@@ -49,10 +49,13 @@ func Unit(serial string) *Scanner {
 // Keyboard is an ordinary keyboard that nobody has allowed.
 func Keyboard() *usbredir.Device { return keyboard(0x1209, 0xbad1, "Stranger", "Keyboard", "K-666") }
 
-// Stick is a mass-storage stick that nobody has allowed. It answers nothing
-// beyond its descriptors, since nobody should ever ask.
+// Stick is a memory stick with a keyboard inside, as attackers like it: a stick alone would be let in, to be read for
+// an update. It answers nothing beyond its descriptors, since nobody should ever ask.
 func Stick() *usbredir.Device {
-	config := configuration(iface(8, 6, 0x50, 2), endpoint(0x81, 2, 512, 0), endpoint(0x02, 2, 512, 0))
+	typist := iface(3, 1, 1, 1)
+	typist[2] = 1 // the second interface
+	config := configuration(iface(8, 6, 0x50, 2), endpoint(0x81, 2, 512, 0), endpoint(0x02, 2, 512, 0), typist, endpoint(0x83, 3, 8, 10))
+	config[4] = 2
 	return usbredir.New(usbredir.Model{Speed: 2, Device: descriptor(0x1209, 0xbad2), Config: config,
 		Strings: []string{"Stranger", "USB stick", "S-666"}})
 }
