@@ -142,6 +142,7 @@ func TestCableIsPulledAndComesBack(t *testing.T) {
 	})
 	s.Cable(true)
 	b.until(is(api.Ready))
+	require.Eventually(t, func() bool { return len(b.noted()) >= 3 }, 5*time.Second, 10*time.Millisecond, "the event follows the state")
 	require.Equal(t, []string{
 		`network.up {"interface":"lan0","address":"10.77.0.50/24","router":"10.77.0.1","server":"10.77.0.1","dns":["10.77.0.1"],"leaseSeconds":3600,"how":"got"}`,
 		`network.down {"interface":"lan0","why":"no-cable"}`,
