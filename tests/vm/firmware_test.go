@@ -57,7 +57,6 @@ func stranger(t *testing.T) (*rsa.PrivateKey, *x509.Certificate) {
 
 // The firmware starts nothing but the boot image that the vendor signed (A22).
 func TestFirmwareRefusesOtherBootImages(t *testing.T) {
-	t.Parallel()
 	altered := bytes.Clone(bootImage(t))
 	altered[len(altered)/2] ^= 1
 	key, cert := stranger(t)
@@ -132,7 +131,6 @@ func attack(t *testing.T, boot, program []byte) func(*bench.Config) {
 // lies loose beside the boot image is not looked at: the register comes up as
 // always (A22, A43).
 func TestNothingLooseReachesTheBootImage(t *testing.T) {
-	t.Parallel()
 	r := register(t, attack(t, bootImage(t), stub(t)))
 	require.Regexp(t, ready, on(t, r, ready, stop, "stub: .*"))
 	text := r.Text()

@@ -98,7 +98,7 @@ func TestCutsOfAnUpdate(t *testing.T) {
 	r.Cut()
 
 	r.on(ready)
-	wait(t, r.Register, offered)
+	wait(t, r.Register, offered(2))
 	m := newMirror(t)
 	time.Sleep(5 * time.Second)
 	restartNow(t, r.Register, m)

@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -90,8 +91,8 @@ func downloaded(log string) (total int64) {
 	return total
 }
 
-// offered is the update service's line when init has taken a release for the next start.
-const offered = `update: .*update\.offered.*`
+// offered is the update service's line when init has taken a version for the next start.
+func offered(version int) string { return fmt.Sprintf(`version\\":%d,.*update\.offered`, version) }
 
 // Version 2 comes over HTTPS while the shop is open, version 3 with another kernel on a stick. The first runs in the
 // same kernel; the second is jumped into, proves itself, brings the boot partition up to date, and is started by the
@@ -107,7 +108,7 @@ func TestUpdateByNetworkThenStick(t *testing.T) {
 	m := newMirror(t)
 
 	from := time.Now()
-	wait(t, r, offered)
+	wait(t, r, offered(2))
 	t.Logf("version 2 is in place %.0f s after ready; the server sent %d bytes of the bundle", time.Since(from).Seconds(), downloaded(s.Requests()))
 	time.Sleep(5 * time.Second)
 	keep(t, r, "update-ready")
@@ -118,7 +119,7 @@ func TestUpdateByNetworkThenStick(t *testing.T) {
 
 	v.publish(bundle(t, 3, "", otherServer))
 	require.NoError(t, r.PlugStick(v.stick()))
-	wait(t, r, offered+`3`)
+	wait(t, r, offered(3))
 	time.Sleep(5 * time.Second)
 	restartNow(t, r, m)
 	wait(t, r, `jump .*`)
