@@ -45,15 +45,15 @@ type Queue struct {
 	to      Appender
 	say     func(string)
 	wake    chan struct{}
-	sending sync.Mutex // held by whoever delivers the first event: Run, or Drain beside it
-	mu      sync.Mutex // guards what follows
-	waiting []Event    // oldest first
-	lost    int        // events that did not fit since the last was delivered
+	sending chan struct{} // full while somebody delivers the first event: Run, or Drain beside it
+	mu      sync.Mutex    // guards what follows
+	waiting []Event       // oldest first
+	lost    int           // events that did not fit since the last was delivered
 }
 
 // New is an empty queue. say is for the console.
 func New(to Appender, say func(string)) *Queue {
-	return &Queue{to: to, say: say, wake: make(chan struct{}, 1)}
+	return &Queue{to: to, say: say, wake: make(chan struct{}, 1), sending: make(chan struct{}, 1)}
 }
 
 // Add queues an event; content is marshalled as JSON. It never blocks.
@@ -113,10 +113,14 @@ func (q *Queue) Drain(ctx context.Context) {
 	}
 }
 
-// next delivers the first event, when there is one.
+// next delivers the first event, when there is one. While somebody else does, it waits, but not beyond ctx.
 func (q *Queue) next(ctx context.Context) (some, ok bool) {
-	q.sending.Lock()
-	defer q.sending.Unlock()
+	select {
+	case q.sending <- struct{}{}:
+	case <-ctx.Done():
+		return false, false
+	}
+	defer func() { <-q.sending }()
 	e, some := q.first()
 	return some, some && q.deliver(ctx, e)
 }

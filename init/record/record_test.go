@@ -135,6 +135,33 @@ func TestRunBesideDrain(t *testing.T) {
 	}
 }
 
+// hung is a journal that takes nothing and answers nothing.
+type hung struct{ asked chan struct{} }
+
+func (h hung) Append(ctx context.Context, _ Event) error {
+	close(h.asked)
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// A journal that hangs keeps the end of a boot no longer than it was given, also when Run waits for it already.
+func TestDrainDoesNotWaitForRun(t *testing.T) {
+	h := hung{make(chan struct{})}
+	q := New(h, func(string) {})
+	running, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	q.Add("boot.start", struct{}{})
+	go func() { q.Run(running); close(ended) }()
+	<-h.asked
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	q.Drain(ctx)
+	require.Less(t, time.Since(began), callTime/2)
+	stop()
+	<-ended
+}
+
 // serve is the services' own server, which the hand-written request must please.
 func serve(t *testing.T, h http.HandlerFunc) Journal {
 	t.Helper()
