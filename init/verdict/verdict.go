@@ -58,8 +58,13 @@ func failed(d frame.Device, b Boot, reason string) error {
 
 // Keep writes the reason why the running release did not become ready into the history, and nothing else.
 func Keep(d frame.Device, b Boot, reason string, at time.Time) error {
-	return history.Append(d, history.Entry{Kind: history.Failed, Wall: at, Text: history.Text(
-		"slot", string(b.Slot), "version", strconv.FormatUint(b.Version, 10), "reason", reason, "evidence", string(slot.Health))})
+	return history.Append(d, entry(b, reason, at))
+}
+
+// entry is the history's, which may hold less of the reason than was said.
+func entry(b Boot, reason string, at time.Time) history.Entry {
+	return history.Entry{Kind: history.Failed, Wall: at, Text: history.Text(
+		"slot", string(b.Slot), "version", strconv.FormatUint(b.Version, 10), "reason", reason, "evidence", string(slot.Health))}
 }
 
 // End writes down that a boot ends on purpose before it is ready: a watchdog that fires from then on says nothing
@@ -101,10 +106,11 @@ func KeyShut(d frame.Device, b Boot, reason string, at time.Time) error {
 	if err != nil {
 		return err
 	}
-	if reasonOf(history.Fresh(past), b.Version) == reason {
+	e := entry(b, reason, at)
+	if slices.ContainsFunc(history.Fresh(past), func(x history.Entry) bool { return x.Kind == e.Kind && x.Text == e.Text }) {
 		return nil
 	}
-	return Keep(d, b, reason, at)
+	return history.Append(d, e)
 }
 
 // shut are the causes for which a recovery code is the remedy, or a TPM that comes back.

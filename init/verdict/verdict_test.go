@@ -3,6 +3,7 @@ package verdict
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -116,6 +117,26 @@ func TestCommittedFails(t *testing.T) {
 	past, err := history.Load(d)
 	require.NoError(t, err)
 	require.Equal(t, `{"by":"update"}`, past[0].Text)
+}
+
+// However often a key does not open, the history hears of it once, also when it holds less than the whole reason.
+func TestKeyShutIsToldOnce(t *testing.T) {
+	for _, reason := range []string{"short", strings.Repeat("the older copy: ", 40)} {
+		d := state(t, slot.Record{Preferred: slot.A, A: slot.Slot{State: slot.Good, Version: 7, Manifest: id(7)}})
+		for range 3 {
+			require.NoError(t, KeyShut(d, Boot{slot.A, 7}, reason, noon))
+		}
+		rec, _, err := slot.Load(d)
+		require.NoError(t, err)
+		require.Equal(t, slot.AskedForKey, rec.Asked)
+		past, err := history.Load(d)
+		require.NoError(t, err)
+		require.Len(t, past, 1)
+		require.NoError(t, KeyShut(d, Boot{slot.A, 7}, "something else", noon))
+		past, err = history.Load(d)
+		require.NoError(t, err)
+		require.Len(t, past, 2)
+	}
 }
 
 func TestEveryRelease(t *testing.T) {
