@@ -6,17 +6,22 @@ import (
 	"strings"
 )
 
-// reasons are what the gate and recovery say of a failed release, each with its sentence for the shop. The first that
-// fits counts; the part in brackets names services.
-var reasons = []struct {
+// reason is what the gate or recovery says of a failed release, with its sentence for the shop.
+type reason struct {
 	english  *regexp.Regexp
 	japanese string
-}{
-	{regexp.MustCompile(`^not ready in time: (.*)$`), "時間内に準備が整いませんでした"},
-	{regexp.MustCompile(`^silent for .*: (.*)$`), "準備のあと、応答がなくなりました"},
-	{regexp.MustCompile(`^([a-z-]+) ended `), "プログラムが異常終了しました"},
-	{regexp.MustCompile(`watchdog`), "起動の途中で応答がなくなりました"},
-	{regexp.MustCompile(`in its trials|did not reach ready`), "起動に続けて失敗しました"},
+}
+
+// reasons are all of them. The first that fits counts; the part in brackets names services. They are compiled when one
+// is wanted: few boots do, and every boot waits for PID 1.
+func reasons() []reason {
+	return []reason{
+		{regexp.MustCompile(`^not ready in time: (.*)$`), "時間内に準備が整いませんでした"},
+		{regexp.MustCompile(`^silent for .*: (.*)$`), "準備のあと、応答がなくなりました"},
+		{regexp.MustCompile(`^([a-z-]+) ended `), "プログラムが異常終了しました"},
+		{regexp.MustCompile(`watchdog`), "起動の途中で応答がなくなりました"},
+		{regexp.MustCompile(`in its trials|did not reach ready`), "起動に続けて失敗しました"},
+	}
 }
 
 // services are the names of services for the shop.
@@ -27,9 +32,9 @@ var services = map[string]string{
 
 // Japanese is the sentence for the shop about a version that failed. The technical reason is the dealer's and stays as
 // it was written.
-func Japanese(version uint64, reason string) string {
-	for _, r := range reasons {
-		m := r.english.FindStringSubmatch(reason)
+func Japanese(version uint64, cause string) string {
+	for _, r := range reasons() {
+		m := r.english.FindStringSubmatch(cause)
 		if m == nil {
 			continue
 		}
