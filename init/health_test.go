@@ -266,9 +266,15 @@ func TestRestartIntoRecovery(t *testing.T) {
 	require.Equal(t, history.Asked, b.past(t)[0].Kind)
 }
 
-func TestStepThatPanics(t *testing.T) {
+// What breaks is an error, and not the end of PID 1: a step of the plan, and a look at what a service wrote.
+func TestPanicsAreErrors(t *testing.T) {
 	require.EqualError(t, caught(func() error { panic("no such slot") }), "panic: no such slot")
 	require.NoError(t, caught(func() error { return nil }))
+	_, err := quietly(func() (int, error) { panic("what lies in the slot") })
+	require.EqualError(t, err, "panic: what lies in the slot")
+	n, err := quietly(func() (int, error) { return 7, nil })
+	require.NoError(t, err)
+	require.Equal(t, 7, n)
 }
 
 // The clock of a trial begins with init, whatever the plan took of it.

@@ -147,7 +147,8 @@ func freeData() (int64, error) {
 // lowest is the nice value of what may take its time.
 const lowest = 19
 
-// quietly does something on a thread of its own that goes behind everything else; the thread ends with it.
+// quietly does something on a thread of its own that goes behind everything else; the thread ends with it. A panic is
+// an error of it: what a service wrote must not end PID 1.
 func quietly[T any](do func() (T, error)) (T, error) {
 	type result struct {
 		value T
@@ -157,8 +158,9 @@ func quietly[T any](do func() (T, error)) (T, error) {
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread, with its priority, is given up
 		_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), lowest)
-		value, err := do()
-		done <- result{value, err}
+		var r result
+		r.err = caught(func() (err error) { r.value, err = do(); return err })
+		done <- r
 	}()
 	r := <-done
 	return r.value, r.err
