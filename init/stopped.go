@@ -12,8 +12,8 @@ func stopped(why error) notice.Page {
 	return notice.New("このレジは起動できません", "This register cannot start").
 		With("販売の準備が終わる前に停止しました。", "It stopped before it was ready to sell.", "choba-init: stop: "+why.Error()).
 		With("売上の記録は変更されていません。", "Its sales data was not changed.", "").
-		With("電源を切らずに、販売店に連絡して、内容を読み上げてください。一分後に自動的に再起動します。",
-			"Leave it on, call your dealer and read this page out. In a minute it restarts by itself.", "")
+		With("電源を切らずに、販売店に連絡して、内容を読み上げてください。しばらくすると自動的に再起動します。",
+			"Leave it on, call your dealer and read this page out. After a while it restarts by itself.", "")
 }
 
 // failedTrial is the page of a register that goes back to the release that it had before.
