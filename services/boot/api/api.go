@@ -15,10 +15,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/choba-os/choba/services/table"
 )
 
 // Socket is where init listens.
-const Socket = "/run/choba/init.sock"
+const Socket = table.InitSocket
 
 // MaxLine bounds a request and an answer, in bytes with the line feed.
 const MaxLine = 64 << 10

@@ -3,11 +3,13 @@ package api
 import (
 	"fmt"
 	"os"
+
+	"github.com/choba-os/choba/services/table"
 )
 
 // FactsPath is where init leaves, before it starts the first service, what a person at the register should know about
 // this boot. Any service whose /run shows it may read it; it never changes while the register runs.
-const FactsPath = "/run/choba/facts.json"
+const FactsPath = table.Facts
 
 // What a register may lack and sell nevertheless, because its trust list says so.
 const (
