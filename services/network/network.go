@@ -17,6 +17,7 @@ import (
 
 	"github.com/choba-os/choba/drivers/dhcp"
 	"github.com/choba-os/choba/services/link"
+	"github.com/choba-os/choba/services/link/feed"
 	"github.com/choba-os/choba/services/network/api"
 )
 
@@ -43,7 +44,7 @@ const (
 // Service is the network of one register.
 type Service struct {
 	c     Config
-	state *value
+	state *feed.Value[api.State]
 	turns atomic.Int64 // when the worker last turned, Unix nanoseconds
 
 	// What follows is the worker's.
@@ -60,7 +61,7 @@ func New(c Config) *Service {
 	if c.Worker == nil {
 		c.Worker = func(work func()) { work() }
 	}
-	return &Service{c: c, state: newValue(searching(nil)), faults: map[string]bool{}}
+	return &Service{c: c, state: feed.NewValue(searching(nil)), faults: map[string]bool{}}
 }
 
 // Handler answers the update service.
@@ -68,7 +69,7 @@ func (s *Service) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/state", func(w http.ResponseWriter, r *http.Request) {
 		send := link.Lines(w)
-		s.state.follow(r.Context(), func(v api.State) error { return send(v) }) // ends when the caller has left
+		_ = s.state.Follow(r.Context(), func(v api.State) error { return send(v) }) // the caller left
 	})
 	return mux
 }
@@ -119,7 +120,7 @@ func (s *Service) work(ctx context.Context) {
 func (s *Service) filter() bool {
 	if err := s.c.Filter(); err != nil {
 		s.fault(err)
-		s.state.set(unprotected())
+		s.state.Set(unprotected())
 		return false
 	}
 	s.c.Ready()
@@ -156,7 +157,7 @@ func (s *Service) turn(ctx context.Context) {
 // idle is a register that has nobody to ask.
 func (s *Service) idle(state api.State) {
 	s.next, s.wait, s.failed = time.Time{}, 0, nil
-	s.state.set(state)
+	s.state.Set(state)
 }
 
 // cabled switches the interfaces on and gives those with a cable.
@@ -187,7 +188,7 @@ func contains(names []string, name string) bool {
 
 // ask asks the next cabled interface after the one that was asked last, when it is time.
 func (s *Service) ask(ctx context.Context, cabled []string) {
-	s.state.set(searching(s.failed))
+	s.state.Set(searching(s.failed))
 	if time.Now().Before(s.next) {
 		return
 	}
@@ -202,7 +203,7 @@ func (s *Service) ask(ctx context.Context, cabled []string) {
 		s.fault(err)
 		s.failed, s.wait = err, min(max(2*s.wait, firstRetry), lastRetry)
 		s.next = time.Now().Add(s.wait)
-		s.state.set(searching(err))
+		s.state.Set(searching(err))
 		return
 	}
 	s.lease = lease
@@ -226,9 +227,9 @@ func (s *Service) have(how string) {
 	if err := s.resolver(s.lease.DNS); err != nil {
 		s.fault(err)
 	}
-	was := s.state.get()
-	s.state.set(ready(s.lease.Address.String()))
-	if now := s.state.get(); now == was {
+	was := s.state.Get()
+	s.state.Set(ready(s.lease.Address.String()))
+	if now := s.state.Get(); now == was {
 		return // renewed as it was
 	}
 	s.c.Log.WithFields(logrus.Fields{"interface": s.iface, "address": s.lease.Address.String()}).Info("the network is there")

@@ -1,14 +1,12 @@
 package network
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 
 	"github.com/choba-os/choba/drivers/dhcp"
 	"github.com/choba-os/choba/services/network/api"
@@ -102,46 +100,4 @@ func (s *Service) resolver(dns []netip.Addr) error {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	return nil
-}
-
-// value is the newest state, for everybody who asks.
-type value struct {
-	mu      sync.Mutex // guards what follows
-	now     api.State
-	changed chan struct{} // closed when there is a newer one
-}
-
-func newValue(first api.State) *value { return &value{now: first, changed: make(chan struct{})} }
-
-func (v *value) set(s api.State) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.now != s {
-		v.now = s
-		close(v.changed)
-		v.changed = make(chan struct{})
-	}
-}
-
-func (v *value) get() api.State {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.now
-}
-
-// follow calls fn with the state now and after each change, until ctx ends or fn fails.
-func (v *value) follow(ctx context.Context, fn func(api.State) error) {
-	for {
-		v.mu.Lock()
-		now, changed := v.now, v.changed
-		v.mu.Unlock()
-		if fn(now) != nil {
-			return
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return
-		}
-	}
 }

@@ -1,11 +1,9 @@
 package update
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/choba-os/choba/services/link"
@@ -17,7 +15,7 @@ func (s *Service) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/view", func(w http.ResponseWriter, r *http.Request) {
 		send := link.Lines(w)
-		if err := s.view.follow(r.Context(), func(v api.View) error { return send(v) }); err != nil {
+		if err := s.view.Follow(r.Context(), func(v api.View) error { return send(v) }); err != nil {
 			s.Log.WithError(err).Debug("a reader of the view has left")
 		}
 	})
@@ -84,45 +82,4 @@ func (s *Service) tryAgain(a api.Again) error {
 	s.st.again = a.Version
 	s.check()
 	return nil
-}
-
-// latest is a View that changes, for everybody who wants to see it.
-type latest struct {
-	mu      sync.Mutex // guards what follows
-	view    api.View
-	changed chan struct{}
-}
-
-func newLatest(v api.View) *latest { return &latest{view: v, changed: make(chan struct{})} }
-
-// set changes the view; the same again tells nobody.
-func (l *latest) set(v api.View) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if v != l.view {
-		l.view = v
-		close(l.changed)
-		l.changed = make(chan struct{})
-	}
-}
-
-func (l *latest) get() (api.View, <-chan struct{}) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.view, l.changed
-}
-
-// follow calls fn with the view now and after each change, until ctx ends or fn fails.
-func (l *latest) follow(ctx context.Context, fn func(api.View) error) error {
-	for {
-		v, changed := l.get()
-		if err := fn(v); err != nil {
-			return err
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return nil
-		}
-	}
 }

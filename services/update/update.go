@@ -28,6 +28,7 @@ import (
 	"github.com/choba-os/choba/keys/trust"
 	bootapi "github.com/choba-os/choba/services/boot/api"
 	journalapi "github.com/choba-os/choba/services/journal/api"
+	"github.com/choba-os/choba/services/link/feed"
 	networkapi "github.com/choba-os/choba/services/network/api"
 	stickapi "github.com/choba-os/choba/services/stick/api"
 	"github.com/choba-os/choba/services/update/api"
@@ -107,7 +108,7 @@ type Service struct {
 	Config
 	do    chan func() // carried out by Run's goroutine, which alone touches st
 	st    state
-	view  *latest
+	view  *feed.Value[api.View]
 	post  *post
 	round sync.WaitGroup
 
@@ -145,7 +146,7 @@ type state struct {
 // New makes the service; nothing happens before Run.
 func New(c Config) *Service {
 	return &Service{
-		Config: c, do: make(chan func()), view: newLatest(api.View{Phase: api.PhaseIdle}), post: newPost(c.Journal, c.Wait, c.Log),
+		Config: c, do: make(chan func()), view: feed.NewValue(api.View{Phase: api.PhaseIdle}), post: newPost(c.Journal, c.Wait, c.Log),
 	}
 }
 
@@ -288,7 +289,7 @@ func (s *Service) tick(ctx context.Context) {
 	case !s.st.inRound && mono >= s.st.next && s.hasSource():
 		s.start(ctx)
 	}
-	s.view.set(s.show(d))
+	s.view.Set(s.show(d))
 	s.Alive()
 }
 

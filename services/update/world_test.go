@@ -207,7 +207,7 @@ func (w *world) off() {
 	}
 }
 
-func (w *world) view() api.View { v, _ := w.svc.view.get(); return v }
+func (w *world) view() api.View { return w.svc.view.Get() }
 
 // until waits for a View.
 func (w *world) until(what string, is func(api.View) bool) api.View {

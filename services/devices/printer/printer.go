@@ -20,10 +20,10 @@ import (
 	"github.com/choba-os/choba/drivers/escpos"
 	"github.com/choba-os/choba/services/devices/api"
 	"github.com/choba-os/choba/services/devices/claim"
-	"github.com/choba-os/choba/services/devices/feed"
 	"github.com/choba-os/choba/services/devices/record"
 	journalapi "github.com/choba-os/choba/services/journal/api"
 	"github.com/choba-os/choba/services/link"
+	"github.com/choba-os/choba/services/link/feed"
 	portsapi "github.com/choba-os/choba/services/ports/api"
 )
 

@@ -19,8 +19,8 @@ import (
 	"github.com/choba-os/choba/drivers/wedge"
 	"github.com/choba-os/choba/services/devices/api"
 	"github.com/choba-os/choba/services/devices/claim"
-	"github.com/choba-os/choba/services/devices/feed"
 	"github.com/choba-os/choba/services/link"
+	"github.com/choba-os/choba/services/link/feed"
 	portsapi "github.com/choba-os/choba/services/ports/api"
 )
 

@@ -14,7 +14,6 @@ import (
 	"net/http"
 	"os"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -23,6 +22,7 @@ import (
 	"github.com/choba-os/choba/image/fat"
 	journalapi "github.com/choba-os/choba/services/journal/api"
 	"github.com/choba-os/choba/services/link"
+	"github.com/choba-os/choba/services/link/feed"
 	portsapi "github.com/choba-os/choba/services/ports/api"
 	"github.com/choba-os/choba/services/stick/api"
 	"github.com/choba-os/choba/services/stick/medium"
@@ -55,12 +55,14 @@ type Options struct {
 
 // Service is the stick service.
 type Service struct {
-	o Options
+	o   Options
+	now *feed.Value[offer]
+}
 
-	mu      sync.Mutex // guards all below
-	state   api.State
-	changed chan struct{} // closed and replaced at every change of state
-	medium  *medium.Medium
+// offer is what is plugged in, and what can be read of it; the zero offer is nothing.
+type offer struct {
+	api.State
+	medium *medium.Medium
 }
 
 // New returns a service without a stick.
@@ -68,24 +70,7 @@ func New(o Options) *Service {
 	if o.Open == nil {
 		o.Open = usbstick.OpenFD
 	}
-	return &Service{o: o, changed: make(chan struct{})}
-}
-
-func (s *Service) set(st api.State, m *medium.Medium) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.medium = m
-	if s.state != st {
-		s.state = st
-		close(s.changed)
-		s.changed = make(chan struct{})
-	}
-}
-
-func (s *Service) now() (api.State, *medium.Medium, <-chan struct{}) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.state, s.medium, s.changed
+	return &Service{o: o, now: feed.NewValue(offer{})}
 }
 
 // Run takes one stick after the other until ctx ends. The stick itself is read elsewhere, so that one that does not
@@ -120,7 +105,7 @@ func (s *Service) one(ctx context.Context) {
 		pause(ctx, retry)
 		return
 	}
-	defer s.set(api.State{}, nil)
+	defer s.now.Set(offer{})
 	defer h.Release()
 	log := s.o.Log.WithField("device", h.Device)
 	s.show(looking(), h.Device, nil)
@@ -155,7 +140,7 @@ func (s *Service) one(ctx context.Context) {
 
 func (s *Service) show(st api.State, device string, m *medium.Medium) {
 	st.Device = device
-	s.set(st, m)
+	s.now.Set(offer{st, m})
 }
 
 func pause(ctx context.Context, d time.Duration) {
@@ -201,17 +186,7 @@ func (s *Service) Handler() http.Handler {
 
 func (s *Service) follow(w http.ResponseWriter, r *http.Request) {
 	send := link.Lines(w)
-	for {
-		st, _, changed := s.now()
-		if send(st) != nil {
-			return // the caller left
-		}
-		select {
-		case <-changed:
-		case <-r.Context().Done():
-			return
-		}
-	}
+	_ = s.now.Follow(r.Context(), func(o offer) error { return send(o.State) }) // the caller left
 }
 
 func (s *Service) file(w http.ResponseWriter, r *http.Request) {
@@ -222,16 +197,16 @@ func (s *Service) file(w http.ResponseWriter, r *http.Request) {
 		link.Refuse(w, link.BadRequest, "from and n are not two numbers")
 		return
 	}
-	st, m, _ := s.now()
-	if m == nil {
-		text := st.TextEn
+	now := s.now.Get()
+	if now.medium == nil {
+		text := now.TextEn
 		if text == "" {
 			text = "There is no USB stick."
 		}
 		link.Refuse(w, link.Unavailable, text)
 		return
 	}
-	f, err := m.File(path)
+	f, err := now.medium.File(path)
 	if err != nil {
 		s.refuse(w, path, err)
 		return

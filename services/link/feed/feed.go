@@ -1,9 +1,8 @@
-// Package feed tells everybody who asks what a device says, now and from now
-// on: its state (the newest counts) and its scans (each counts).
+// Package feed tells everybody who asks what a service says, now and from now on: its state (the newest counts: Value)
+// and what it heard (each counts: Ring).
 //
-// It keeps nothing on disk and knows no device. The rule that keeps it small: a
-// slow reader loses old values, never holds up the device, and can tell that it
-// lost some.
+// It keeps nothing on disk and knows no service. The rule that keeps it small: a slow reader loses old values and never
+// holds up the service; of a Ring it can tell that it lost some.
 package feed
 
 import (

@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/choba-os/choba/services/devices/feed"
+	"github.com/choba-os/choba/services/link/feed"
 )
 
 var enough = errors.New("enough")
