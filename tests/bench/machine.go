@@ -146,9 +146,6 @@ func (c Config) clock() string {
 	return c.Clock.UTC().Format("2006-01-02T15:04:05")
 }
 
-// Set changes what the machine is made of, for the next power-on: another clock, another server.
-func (m *Machine) Set(change func(*Config)) { change(&m.cfg) }
-
 // ReplaceTPM puts a new TPM on the board of a machine that is off.
 func (m *Machine) ReplaceTPM() error {
 	if err := os.RemoveAll(m.path("tpm")); err != nil {

@@ -39,8 +39,8 @@ const (
 	flagMark    = 1 << 3
 )
 
-// ReadLog reads a whole log. QEMU keeps the number of entries up to date only at a clean end, so the log is read as
-// far as it makes sense when atLeast is given as 0, and must hold as many entries as its head says otherwise.
+// ReadLog reads a log to its end. The number of entries in its head is not believed: QEMU brings it up to date only
+// when it ends cleanly, and a machine whose plug is pulled does not.
 func ReadLog(path string) ([]Op, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {

@@ -6,14 +6,12 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/choba-os/choba/keys/trust"
 	"github.com/choba-os/choba/tests/bench"
 	"github.com/choba-os/choba/tests/powercut"
 )
@@ -22,23 +20,16 @@ import (
 type recorded struct {
 	*bench.Register
 	t      *testing.T
-	folder string
 	before []string // raw disks
 	boots  map[string][]byte
 	table  map[string]int
 	cuts   int
 }
 
-func record(t *testing.T, change func(*bench.Config)) *recorded {
-	folder := short(t)
-	r := register(t, func(c *bench.Config) {
-		c.Record, c.Watchdog = folder, true
-		if change != nil {
-			change(c)
-		}
-	})
+// recording makes a recorded one of a register that is off and has a folder for its writes.
+func recording(t *testing.T, r *bench.Register) *recorded {
 	boots := map[string][]byte{"old": open(t, pulled(t, r)).bootImage()}
-	return &recorded{Register: r, t: t, folder: folder, boots: boots, table: map[string]int{}}
+	return &recorded{Register: r, t: t, boots: boots, table: map[string]int{}}
 }
 
 // on switches the register on and keeps the disk as it is before.
@@ -58,12 +49,8 @@ func (r *recorded) judge(n int, title string, plan powercut.Plan, floor uint64) 
 	defer f.Close()
 	info, err := f.Stat()
 	require.NoError(r.t, err)
-	text, err := os.ReadFile(filepath.Join(out, "keys/trust.txt"))
-	require.NoError(r.t, err)
-	root, err := trust.Parse(text)
-	require.NoError(r.t, err)
 	d := powercut.NewDisk(f)
-	reg, err := powercut.NewRegister(d, info.Size(), root, r.boots)
+	reg, err := powercut.NewRegister(d, info.Size(), trusted(r.t), r.boots)
 	require.NoError(r.t, err)
 	reg.Floor = floor
 	cuts, err := powercut.Each(d, ops, plan, func(_ powercut.Cut, d *powercut.Disk) error {
@@ -92,7 +79,8 @@ func TestCutsOfAnUpdate(t *testing.T) {
 	v := newVendor(t)
 	v.publish(bundle(t, 2, "", otherServer))
 	s := v.serve()
-	r := record(t, func(c *bench.Config) { c.Server = s.Addr })
+	folder := short(t)
+	r := recording(t, register(t, func(c *bench.Config) { c.Record, c.Watchdog, c.Server = folder, true, s.Addr }))
 	r.on(committed)
 	wait(t, r.Register, `screen: painted`)
 	r.Cut()

@@ -29,8 +29,7 @@ func TestRecoveryAlone(t *testing.T) {
 		d.number(shopVersion, layout.Factory)
 		d.ruin()
 	})
-	boot := open(t, pulled(t, r)).bootImage()
-	rec := &recorded{Register: r, t: t, folder: folder, boots: map[string][]byte{"old": boot}, table: map[string]int{}}
+	rec := recording(t, r)
 	rec.on(`choba-recovery: page: This register cannot start`)
 	from := time.Now()
 	time.Sleep(4 * time.Second)

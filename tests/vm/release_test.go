@@ -15,7 +15,6 @@ import (
 	"github.com/choba-os/choba/image/layout"
 	"github.com/choba-os/choba/image/release"
 	"github.com/choba-os/choba/image/slot"
-	"github.com/choba-os/choba/keys/trust"
 	"github.com/choba-os/choba/tests/bench"
 )
 
@@ -59,11 +58,7 @@ func opened(t *testing.T, path string) (release.Release, *release.Bundle) {
 	t.Cleanup(func() { f.Close() })
 	b, err := release.OpenBundle(f)
 	require.NoError(t, err)
-	text, err := os.ReadFile(filepath.Join(out, "keys/trust.txt"))
-	require.NoError(t, err)
-	root, err := trust.Parse(text)
-	require.NoError(t, err)
-	r, err := release.Check(root, b.Signed, release.Register{Hardware: release.HardwarePC})
+	r, err := release.Check(trusted(t), b.Signed, release.Register{Hardware: release.HardwarePC})
 	require.NoError(t, err)
 	return r, b
 }
@@ -89,20 +84,17 @@ func (d *flashed) stage(path string) release.Release {
 	require.NoError(d.t, err)
 	defer h.Close()
 	require.NoError(d.t, release.WriteSlot(section{d, part.Start}, part.Size, r.Manifest, b.Signed, e, h))
-	state := section{d, d.parts[layout.State].Start}
-	rec, _, err := slot.Load(state)
-	require.NoError(d.t, err)
-	rec, err = slot.Clear(rec, slot.B)
+	rec, err := slot.Clear(d.record(), slot.B)
 	require.NoError(d.t, err)
 	rec, err = slot.Offer(rec, slot.B, r.Version, r.ID, false)
 	require.NoError(d.t, err)
-	require.NoError(d.t, slot.Store(state, rec))
+	require.NoError(d.t, slot.Store(d.state(), rec))
 	return r
 }
 
 // record is the slot record of a disk.
 func (d *flashed) record() slot.Record {
-	rec, _, err := slot.Load(section{d, d.parts[layout.State].Start})
+	rec, _, err := slot.Load(d.state())
 	require.NoError(d.t, err)
 	return rec
 }

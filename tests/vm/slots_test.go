@@ -2,8 +2,6 @@ package vm
 
 import (
 	"bytes"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -13,17 +11,12 @@ import (
 	"github.com/choba-os/choba/image/layout"
 	"github.com/choba-os/choba/image/pkcs7"
 	"github.com/choba-os/choba/image/release"
-	"github.com/choba-os/choba/keys/trust"
 )
 
 // manifest reads slot a's manifest.
 func (d *flashed) manifest() release.Manifest {
 	signed := d.head(layout.SlotA)
-	text, err := os.ReadFile(filepath.Join(out, "keys/trust.txt"))
-	require.NoError(d.t, err)
-	root, err := trust.Parse(text)
-	require.NoError(d.t, err)
-	m, _, err := root.OpenRelease(signed)
+	m, _, err := trusted(d.t).OpenRelease(signed)
 	require.NoError(d.t, err)
 	out, err := release.Parse(m)
 	require.NoError(d.t, err)

@@ -31,13 +31,19 @@ func newVendor(t *testing.T) *vendor {
 	return &vendor{t, filepath.Join(short(t), "repository")}
 }
 
-// publish puts a bundle into the repository with the product's own tool.
-func (v *vendor) publish(bundle string) {
+// release runs a verb of the product's own tool on the repository.
+func (v *vendor) release(args ...string) {
 	v.t.Helper()
-	cmd := exec.Command("go", "run", "./image/cmd/release", "make", "-out", filepath.Dir(bundle), "-repo", v.dir)
+	cmd := exec.Command("go", append([]string{"run", "./image/cmd/release"}, args...)...)
 	cmd.Dir = "../.."
 	text, err := cmd.CombinedOutput()
 	require.NoError(v.t, err, "%s", text)
+}
+
+// publish puts a bundle into the repository.
+func (v *vendor) publish(bundle string, more ...string) {
+	v.t.Helper()
+	v.release(append([]string{"make", "-out", filepath.Dir(bundle), "-repo", v.dir}, more...)...)
 }
 
 // serve offers the repository on this machine's loopback, over HTTPS with the development certificate.
@@ -51,12 +57,10 @@ func (v *vendor) serve() *server.Server {
 	return s
 }
 
-// stick is a FAT32 stick that holds the repository folder, as a raw file.
+// stick is a stick that holds the repository folder.
 func (v *vendor) stick() string {
 	v.t.Helper()
-	path := filepath.Join(short(v.t), "stick.img")
-	tool(v.t, "truncate", "-s", "512M", path)
-	tool(v.t, "/sbin/mkfs.vfat", "-F", "32", path)
+	path := stickWith(v.t, nil)
 	names, err := os.ReadDir(v.dir)
 	require.NoError(v.t, err)
 	for _, n := range names {
@@ -135,4 +139,40 @@ func TestUpdateByNetworkThenStick(t *testing.T) {
 	on(t, r, `switch to slot a version 3`)
 	require.NotContains(t, r.Text(), "jump into")
 	wait(t, r, `choba-init: committed: version 3`)
+}
+
+// A register that was off for a year, and whose firmware has lost all its boot variables meanwhile, starts and sells.
+// What it finds first is out of date, and is refused with a word; as soon as the vendor has renewed it, version 2 comes
+// on a stick and version 3 over HTTPS (A121).
+func TestUpdateAfterAYear(t *testing.T) {
+	t.Parallel()
+	later := time.Now().AddDate(1, 1, 0).UTC()
+	stamp := "-time=" + later.Add(-time.Hour).Format(time.RFC3339)
+	v := newVendor(t)
+	v.publish(bundle(t, 2, ""))
+	s := v.serve()
+	r := sold(t, func(c *bench.Config) { c.Server, c.Clock = s.Addr, later })
+	tool(t, "cp", filepath.Join(out, "vars.fd"), filepath.Join(r.Dir(), "vars.fd"))
+	on(t, r, ready)
+	m := newMirror(t)
+	wait(t, r, `update: .*update\.warning.*`)
+	keep(t, r, "update-out-of-date")
+
+	v.release("refresh", v.dir, stamp)
+	require.NoError(t, r.PlugStick(v.stick()))
+	wait(t, r, offered(2))
+	time.Sleep(5 * time.Second)
+	restartNow(t, r, m)
+	wait(t, r, `choba-init: committed: version 2 in slot b`)
+	require.NoError(t, r.UnplugStick())
+
+	v.publish(bundle(t, 3, ""), stamp)
+	wait(t, r, offered(3))
+	time.Sleep(5 * time.Second)
+	restartNow(t, r, m)
+	wait(t, r, `choba-init: committed: version 3 in slot a, floor 2`)
+	wait(t, r, `screen: painted`)
+	require.NoError(t, r.Scan(tea))
+	m.do(api.Act{Op: api.OpCode, Code: tea})
+	m.shows(r, "update-sells-after-a-year", below)
 }
