@@ -8,6 +8,7 @@ import (
 
 	"github.com/choba-os/choba/drivers/display/list"
 	"github.com/choba-os/choba/drivers/display/paint"
+	"github.com/choba-os/choba/drivers/display/palette"
 	"github.com/choba-os/choba/drivers/display/text"
 )
 
@@ -34,7 +35,7 @@ func Draw(t *Theme, p Page, s State) *list.List {
 		d.Hit(all, Anywhere)
 		return d.List
 	}
-	d.Fill(all, ground)
+	d.Fill(all, palette.Ground)
 	d.Hit(all, Anywhere)
 	d.bar()
 	body := image.Rect(gap, barH+gap, t.lw-gap, t.lh-gap)
@@ -49,7 +50,7 @@ func Draw(t *Theme, p Page, s State) *list.List {
 		d.card(d.withButtons(body))
 	}
 	for _, dot := range p.Dots {
-		d.Round(paint.Rect(int(dot.X*float64(t.lw))-14, int(dot.Y*float64(t.lh))-14, 28, 28), 14, blue)
+		d.Round(paint.Rect(int(dot.X*float64(t.lw))-14, int(dot.Y*float64(t.lh))-14, 28, 28), 14, palette.Blue)
 	}
 	return d.List
 }
@@ -63,21 +64,21 @@ func (d *drawing) pair(w Words) (first, second string) {
 }
 
 func (d *drawing) bar() {
-	d.Fill(image.Rect(0, 0, d.t.lw, barH), navy)
-	d.Round(paint.Rect(gap, 12, 32, 32), 8, teal)
-	d.Icon(paint.Register, gap+16, 28, 22, white)
-	x := d.Line(d.t.face(true, 22), "Choba", gap+44, 28, list.Left, white)
+	d.Fill(image.Rect(0, 0, d.t.lw, barH), palette.Navy)
+	d.Round(paint.Rect(gap, 12, 32, 32), 8, palette.Teal)
+	d.Icon(paint.Register, gap+16, 28, 22, palette.White)
+	x := d.Line(d.t.face(true, 22), "Choba", gap+44, 28, list.Left, palette.White)
 	a, b := d.pair(Say("復旧", "Recovery"))
-	x = d.Line(d.t.face(false, 20), a, x+16, 28, list.Left, white)
-	d.Line(d.t.face(false, 17), b, x+10, 28, list.Left, mist)
+	x = d.Line(d.t.face(false, 20), a, x+16, 28, list.Left, palette.White)
+	d.Line(d.t.face(false, 17), b, x+10, 28, list.Left, palette.Mist)
 	word := "English"
 	if d.s.English {
 		word = "日本語"
 	}
 	r := image.Rect(d.t.lw-gap-112, 8, d.t.lw-gap, 48)
-	d.Round(r, 20, pill)
+	d.Round(r, 20, palette.Pill)
 	cx, cy := mid(r)
-	d.Line(d.t.face(true, 17), word, cx, cy, list.Center, white)
+	d.Line(d.t.face(true, 17), word, cx, cy, list.Center, palette.White)
 	d.Hit(image.Rect(r.Min.X-8, 0, d.t.lw, barH), Language)
 }
 
@@ -100,18 +101,18 @@ func (d *drawing) withButtons(r image.Rectangle) image.Rectangle {
 func (d *drawing) body(r image.Rectangle, b Button, radius int) paintwork {
 	c := b.Look.paintwork()
 	if d.s.Focus == b.ID && !b.Off {
-		d.Round(r.Inset(-5), radius+5, blue)
-		d.Round(r.Inset(-2), radius+2, white)
+		d.Round(r.Inset(-5), radius+5, palette.Blue)
+		d.Round(r.Inset(-2), radius+2, palette.White)
 	}
 	switch {
 	case b.Off:
-		c = paintwork{off, off, offInk, offInk, off, offInk}
+		c = paintwork{palette.Off, palette.Off, palette.OffInk, palette.OffInk, palette.Off, palette.OffInk}
 		d.Round(r, radius, c.face)
 		return c
 	case d.s.Pressed == b.ID:
 		d.Round(r, radius, c.down)
 	default:
-		d.Shadow(r, radius, 4, 2, shade)
+		d.Shadow(r, radius, 4, 2, palette.Shade)
 		d.Round(r, radius, c.face)
 	}
 	d.Hit(r, b.ID)
@@ -146,15 +147,15 @@ func (d *drawing) heading(r image.Rectangle) int {
 	d.Icon(d.p.Icon, x+32, r.Min.Y+60, 36, strong)
 	first, second := d.pair(d.p.Title)
 	room := r.Dx() - 32 - 64 - 20 - 24
-	d.Label(first, x+84, r.Min.Y+48, room, list.Left, ink, d.t.sizes(true, 32, 30, 28, 26, 24, 22, 20)...)
-	d.Label(second, x+84, r.Min.Y+80, room, list.Left, ink3, d.t.sizes(false, 19, 18, 17, 16, 15)...)
+	d.Label(first, x+84, r.Min.Y+48, room, list.Left, palette.Ink, d.t.sizes(true, 32, 30, 28, 26, 24, 22, 20)...)
+	d.Label(second, x+84, r.Min.Y+80, room, list.Left, palette.Ink3, d.t.sizes(false, 19, 18, 17, 16, 15)...)
 	return r.Min.Y + 112
 }
 
 // card is one sheet: heading, lead, bar, facts, notes, foot.
 func (d *drawing) card(r image.Rectangle) {
-	d.Shadow(r, 18, 10, 4, shade)
-	d.Round(r, 18, panel)
+	d.Shadow(r, 18, 10, 4, palette.Shade)
+	d.Round(r, 18, palette.Panel)
 	y := d.heading(r)
 	in := image.Rect(r.Min.X+32, y, r.Max.X-32, r.Max.Y-16)
 	if d.p.Lead != (Words{}) {
@@ -169,7 +170,7 @@ func (d *drawing) card(r image.Rectangle) {
 	}
 	d.columns(in, d.p.Notes)
 	if d.p.Keys != "" {
-		d.Name(d.t.face(true, 40), d.p.Keys, (in.Min.X+in.Max.X)/2, in.Max.Y-60, in.Dx(), list.Center, ink)
+		d.Name(d.t.face(true, 40), d.p.Keys, (in.Min.X+in.Max.X)/2, in.Max.Y-60, in.Dx(), list.Center, palette.Ink)
 	}
 }
 
@@ -177,15 +178,15 @@ func (d *drawing) card(r image.Rectangle) {
 func (d *drawing) footer(r image.Rectangle) int {
 	const h = 76
 	f := image.Rect(r.Min.X, r.Max.Y-h, r.Max.X, r.Max.Y)
-	d.Round(f, 18, foot)
-	d.Fill(image.Rect(f.Min.X, f.Min.Y, f.Max.X, f.Min.Y+20), foot)
-	d.Fill(image.Rect(f.Min.X, f.Min.Y, f.Max.X, f.Min.Y+1), hair)
+	d.Round(f, 18, palette.Foot)
+	d.Fill(image.Rect(f.Min.X, f.Min.Y, f.Max.X, f.Min.Y+20), palette.Foot)
+	d.Fill(image.Rect(f.Min.X, f.Min.Y, f.Max.X, f.Min.Y+1), palette.Hair)
 	strong, _ := d.p.Foot.Tone.colours()
 	d.Icon(d.p.Foot.Icon, f.Min.X+52, f.Min.Y+h/2, 30, strong)
 	first, second := d.pair(d.p.Foot.Words)
 	room := f.Dx() - 84 - 24
-	d.Label(first, f.Min.X+84, f.Min.Y+28, room, list.Left, ink, d.t.sizes(true, 20, 19, 18, 17, 16)...)
-	d.Label(second, f.Min.X+84, f.Min.Y+54, room, list.Left, ink3, d.t.sizes(false, 16, 15, 14, 13)...)
+	d.Label(first, f.Min.X+84, f.Min.Y+28, room, list.Left, palette.Ink, d.t.sizes(true, 20, 19, 18, 17, 16)...)
+	d.Label(second, f.Min.X+84, f.Min.Y+54, room, list.Left, palette.Ink3, d.t.sizes(false, 16, 15, 14, 13)...)
 	return f.Min.Y - 8
 }
 
@@ -227,13 +228,13 @@ func (d *drawing) set(r image.Rectangle, notes []Note, size int, draw bool) int 
 			x += size * 18 / 10
 		}
 		first, second := d.pair(n.Words)
-		y = d.lines(d.t.face(false, size), first, x, y, r.Max.X-x, size*14/10, ink, draw)
-		y = d.lines(d.t.face(false, size*8/10), second, x, y, r.Max.X-x, size*11/10, ink3, draw)
+		y = d.lines(d.t.face(false, size), first, x, y, r.Max.X-x, size*14/10, palette.Ink, draw)
+		y = d.lines(d.t.face(false, size*8/10), second, x, y, r.Max.X-x, size*11/10, palette.Ink3, draw)
 		if n.Detail != "" {
 			f := d.t.face(false, max(size*7/10, 11))
 			for _, l := range d.detail(f, n.Detail, r.Max.X-x, len(notes)) {
 				if draw {
-					d.Line(f, l, x, y+size/2, list.Left, ink3)
+					d.Line(f, l, x, y+size/2, list.Left, palette.Ink3)
 				}
 				y += size
 			}

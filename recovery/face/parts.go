@@ -8,6 +8,7 @@ import (
 
 	"github.com/choba-os/choba/drivers/display/list"
 	"github.com/choba-os/choba/drivers/display/paint"
+	"github.com/choba-os/choba/drivers/display/palette"
 )
 
 // split is a sheet with the reasons and, beside it, a dark one with the countdown.
@@ -27,48 +28,48 @@ func (d *drawing) split(r image.Rectangle) {
 
 func (d *drawing) countdown(r image.Rectangle) {
 	c := d.p.Count
-	d.Shadow(r, 18, 10, 4, shade)
-	d.Round(r, 18, night)
+	d.Shadow(r, 18, 10, 4, palette.Shade)
+	d.Round(r, 18, palette.Night)
 	x, room := r.Min.X+28, r.Dx()-56
 	first, second := d.pair(c.Title)
-	d.Label(first, x, r.Min.Y+40, room, list.Left, white, d.t.sizes(true, 26, 24, 22, 20, 18)...)
-	d.Label(second, x, r.Min.Y+70, room, list.Left, mist, d.t.sizes(false, 17, 16, 15, 14)...)
+	d.Label(first, x, r.Min.Y+40, room, list.Left, palette.White, d.t.sizes(true, 26, 24, 22, 20, 18)...)
+	d.Label(second, x, r.Min.Y+70, room, list.Left, palette.Mist, d.t.sizes(false, 17, 16, 15, 14)...)
 	n := strconv.Itoa(c.Seconds)
-	end := d.Line(d.t.face(true, 80), n, x, r.Min.Y+130, list.Left, white)
+	end := d.Line(d.t.face(true, 80), n, x, r.Min.Y+130, list.Left, palette.White)
 	first, second = d.pair(Say("秒", "seconds"))
-	d.Line(d.t.face(true, 24), first, end+12, r.Min.Y+143, list.Left, white)
-	d.Line(d.t.face(false, 17), second, end+16+d.Width(d.t.face(true, 24), first), r.Min.Y+145, list.Left, mist)
+	d.Line(d.t.face(true, 24), first, end+12, r.Min.Y+143, list.Left, palette.White)
+	d.Line(d.t.face(false, 17), second, end+16+d.Width(d.t.face(true, 24), first), r.Min.Y+145, list.Left, palette.Mist)
 	y := r.Min.Y + 188
 	for i, s := range c.Steps {
 		d.step(x, y+i*50, room, i, s)
 	}
 	first, second = d.pair(c.Hint)
-	d.Label(first, x, r.Max.Y-50, room, list.Left, mint, d.t.sizes(false, 18, 17, 16, 15, 14)...)
-	d.Label(second, x, r.Max.Y-25, room, list.Left, mist, d.t.sizes(false, 15, 14, 13, 12)...)
+	d.Label(first, x, r.Max.Y-50, room, list.Left, palette.Mint, d.t.sizes(false, 18, 17, 16, 15, 14)...)
+	d.Label(second, x, r.Max.Y-25, room, list.Left, palette.Mist, d.t.sizes(false, 15, 14, 13, 12)...)
 }
 
 func (d *drawing) step(x, y, room, number int, s Note) {
-	c := pill
+	c := palette.Pill
 	if s.Tone == Alarm {
-		c = red
+		c = palette.Red
 	}
 	d.Round(paint.Rect(x, y, 32, 32), 16, c)
-	d.Line(d.t.face(true, 17), strconv.Itoa(number+1), x+16, y+16, list.Center, white)
+	d.Line(d.t.face(true, 17), strconv.Itoa(number+1), x+16, y+16, list.Center, palette.White)
 	first, second := d.pair(s.Words)
-	d.Label(first, x+46, y+8, room-46, list.Left, white, d.t.sizes(false, 19, 18, 17, 16, 15, 14)...)
-	d.Label(second, x+46, y+32, room-46, list.Left, mist, d.t.sizes(false, 15, 14, 13)...)
+	d.Label(first, x+46, y+8, room-46, list.Left, palette.White, d.t.sizes(false, 19, 18, 17, 16, 15, 14)...)
+	d.Label(second, x+46, y+32, room-46, list.Left, palette.Mist, d.t.sizes(false, 15, 14, 13)...)
 }
 
 // menu is a heading over a grid of large buttons.
 func (d *drawing) menu(r image.Rectangle) {
 	first, second := d.pair(d.p.Title)
-	x := d.Label(first, r.Min.X+8, r.Min.Y+22, r.Dx()/2, list.Left, ink, d.t.sizes(true, 28, 26, 24)...)
-	d.Label(second, x+14, r.Min.Y+25, r.Dx()/2-40, list.Left, ink3, d.t.sizes(false, 18, 17, 16, 15)...)
+	x := d.Label(first, r.Min.X+8, r.Min.Y+22, r.Dx()/2, list.Left, palette.Ink, d.t.sizes(true, 28, 26, 24)...)
+	d.Label(second, x+14, r.Min.Y+25, r.Dx()/2-40, list.Left, palette.Ink3, d.t.sizes(false, 18, 17, 16, 15)...)
 	if d.p.Foot != nil {
 		first, second := d.pair(d.p.Foot.Words)
-		d.Icon(d.p.Foot.Icon, r.Min.X+24, r.Max.Y-24, 26, teal)
-		x := d.Label(first, r.Min.X+48, r.Max.Y-24, r.Dx()/2-60, list.Left, ink2, d.t.sizes(false, 17, 16, 15, 14, 13)...)
-		d.Label(second, x+14, r.Max.Y-23, r.Max.X-x-20, list.Left, ink3, d.t.sizes(false, 15, 14, 13, 12)...)
+		d.Icon(d.p.Foot.Icon, r.Min.X+24, r.Max.Y-24, 26, palette.Teal)
+		x := d.Label(first, r.Min.X+48, r.Max.Y-24, r.Dx()/2-60, list.Left, palette.Ink2, d.t.sizes(false, 17, 16, 15, 14, 13)...)
+		d.Label(second, x+14, r.Max.Y-23, r.Max.X-x-20, list.Left, palette.Ink3, d.t.sizes(false, 15, 14, 13, 12)...)
 		r.Max.Y -= 56
 	}
 	r.Min.Y += 56
@@ -111,20 +112,20 @@ func (d *drawing) progress(r image.Rectangle) int {
 	if b.Total > 0 {
 		percent = fmt.Sprintf("%d%%", min(b.Done*100/b.Total, 100))
 	}
-	d.Label(first, r.Min.X, y+14, r.Dx()-170, list.Left, ink, d.t.sizes(true, 26, 24, 22, 20, 18, 16)...)
-	d.Label(second, r.Min.X, y+48, r.Dx()-170, list.Left, ink3, d.t.sizes(false, 18, 17, 16, 15, 14)...)
-	d.Line(d.t.face(true, 52), percent, r.Max.X, y+28, list.Right, teal)
+	d.Label(first, r.Min.X, y+14, r.Dx()-170, list.Left, palette.Ink, d.t.sizes(true, 26, 24, 22, 20, 18, 16)...)
+	d.Label(second, r.Min.X, y+48, r.Dx()-170, list.Left, palette.Ink3, d.t.sizes(false, 18, 17, 16, 15, 14)...)
+	d.Line(d.t.face(true, 52), percent, r.Max.X, y+28, list.Right, palette.Teal)
 	y += 84
 	line := image.Rect(r.Min.X, y, r.Max.X, y+28)
-	d.Round(line, 14, grey)
+	d.Round(line, 14, palette.Grey)
 	if b.Total > 0 && b.Done > 0 {
 		w := max(int(int64(line.Dx())*min(b.Done, b.Total)/b.Total), 28)
-		d.Round(paint.Rect(line.Min.X, line.Min.Y, w, 28), 14, teal)
+		d.Round(paint.Rect(line.Min.X, line.Min.Y, w, 28), 14, palette.Teal)
 	}
 	how, howElse := d.pair(b.How)
-	x := d.Label(how, r.Min.X, y+54, r.Dx()/2, list.Left, ink2, d.t.sizes(false, 18, 17, 16, 15, 14)...)
+	x := d.Label(how, r.Min.X, y+54, r.Dx()/2, list.Left, palette.Ink2, d.t.sizes(false, 18, 17, 16, 15, 14)...)
 	if howElse != how {
-		d.Label(howElse, x+16, y+55, r.Max.X-x-16, list.Left, ink3, d.t.sizes(false, 15, 14, 13, 12)...)
+		d.Label(howElse, x+16, y+55, r.Max.X-x-16, list.Left, palette.Ink3, d.t.sizes(false, 15, 14, 13, 12)...)
 	}
 	return y + 92
 }
@@ -134,10 +135,10 @@ func (d *drawing) facts(r image.Rectangle) int {
 	y := r.Min.Y
 	for _, f := range d.p.Facts {
 		first, second := d.pair(f.Name)
-		x := d.Label(first, r.Min.X, y+14, r.Dx()/2, list.Left, ink2, d.t.sizes(false, 17, 16, 15)...)
-		d.Label(second, x+12, y+15, r.Dx()/2-12, list.Left, ink3, d.t.sizes(false, 15, 14, 13)...)
-		d.Round(paint.Rect(r.Min.X, y+30, r.Dx(), 52), 10, foot)
-		d.Label(f.Value, r.Min.X+18, y+56, r.Dx()-36, list.Left, ink, d.t.sizes(true, 28, 26, 24, 22, 20, 18)...)
+		x := d.Label(first, r.Min.X, y+14, r.Dx()/2, list.Left, palette.Ink2, d.t.sizes(false, 17, 16, 15)...)
+		d.Label(second, x+12, y+15, r.Dx()/2-12, list.Left, palette.Ink3, d.t.sizes(false, 15, 14, 13)...)
+		d.Round(paint.Rect(r.Min.X, y+30, r.Dx(), 52), 10, palette.Foot)
+		d.Label(f.Value, r.Min.X+18, y+56, r.Dx()-36, list.Left, palette.Ink, d.t.sizes(true, 28, 26, 24, 22, 20, 18)...)
 		y += 96
 	}
 	return y
@@ -146,13 +147,13 @@ func (d *drawing) facts(r image.Rectangle) int {
 // keypad is a field with the keys that fill it.
 func (d *drawing) keypad(r image.Rectangle) {
 	f := d.p.Field
-	d.Shadow(r, 18, 10, 4, shade)
-	d.Round(r, 18, panel)
+	d.Shadow(r, 18, 10, 4, palette.Shade)
+	d.Round(r, 18, palette.Panel)
 	y := d.heading(r)
 	in := image.Rect(r.Min.X+32, y, r.Max.X-32, r.Max.Y-24)
 	first, second := d.pair(f.Hint)
-	d.Label(first, in.Min.X, y+8, in.Dx(), list.Left, ink2, d.t.sizes(false, 18, 17, 16, 15, 14)...)
-	d.Label(second, in.Min.X, y+34, in.Dx(), list.Left, ink3, d.t.sizes(false, 15, 14, 13)...)
+	d.Label(first, in.Min.X, y+8, in.Dx(), list.Left, palette.Ink2, d.t.sizes(false, 18, 17, 16, 15, 14)...)
+	d.Label(second, in.Min.X, y+34, in.Dx(), list.Left, palette.Ink3, d.t.sizes(false, 15, 14, 13)...)
 	y += 58
 	d.field(image.Rect(in.Min.X, y, in.Max.X, y+76))
 	keys := image.Rect(in.Min.X, y+92, in.Max.X, in.Max.Y-keyH-gap)
@@ -163,11 +164,11 @@ func (d *drawing) keypad(r image.Rectangle) {
 // field draws what was typed, in groups when it has groups.
 func (d *drawing) field(r image.Rectangle) {
 	f := d.p.Field
-	d.Round(r, 12, edge)
-	d.Round(r.Inset(2), 10, foot)
+	d.Round(r, 12, palette.Edge)
+	d.Round(r.Inset(2), 10, palette.Foot)
 	_, y := mid(r)
 	if f.Groups == 0 {
-		d.Label(f.Text+"_", r.Min.X+24, y, r.Dx()-48, list.Left, ink, d.t.sizes(true, 34, 30, 26, 22, 18, 15, 13)...)
+		d.Label(f.Text+"_", r.Min.X+24, y, r.Dx()-48, list.Left, palette.Ink, d.t.sizes(true, 34, 30, 26, 22, 18, 15, 13)...)
 		return
 	}
 	w := (r.Dx() - 24) / f.Groups
@@ -178,12 +179,12 @@ func (d *drawing) field(r image.Rectangle) {
 	for i := range f.Groups {
 		part := f.Text[min(i*f.Size, len(f.Text)):min((i+1)*f.Size, len(f.Text))]
 		x := r.Min.X + 12 + i*w + w/2
-		c, of := edge, ink
+		c, of := palette.Edge, palette.Ink
 		switch {
 		case f.Wrong == i+1:
-			c, of = red, red
+			c, of = palette.Red, palette.Red
 		case len(f.Text)/f.Size == i:
-			c = blue
+			c = palette.Blue
 		}
 		d.Label(part, x, y-4, w-8, list.Center, of, faces...)
 		d.Fill(paint.Rect(x-w/2+8, r.Max.Y-16, w-16, 3), c)
@@ -199,7 +200,7 @@ func (d *drawing) letters(r image.Rectangle, cols int) {
 		q := paint.Rect(r.Min.X+(i%cols)*(w+small), r.Min.Y+(i/cols)*(h+small), w, h)
 		d.body(q, Button{ID: KeyPrefix + k, Look: Grey}, 12)
 		x, y := mid(q)
-		d.Line(d.t.face(true, 30), k, x, y, list.Center, ink)
+		d.Line(d.t.face(true, 30), k, x, y, list.Center, palette.Ink)
 	}
 }
 
@@ -217,11 +218,11 @@ func (d *drawing) entry(r image.Rectangle) {
 	d.body(q, Button{ID: KeyClear, Look: Pale}, 14)
 	x, y := mid(q)
 	first, second := d.pair(Say("全部消す", "Clear"))
-	d.Label(first, x, y-14, w-16, list.Center, red, d.t.sizes(true, 22, 20, 18, 16)...)
-	d.Label(second, x, y+20, w-16, list.Center, red, d.t.sizes(false, 16, 15, 14)...)
+	d.Label(first, x, y-14, w-16, list.Center, palette.Red, d.t.sizes(true, 22, 20, 18, 16)...)
+	d.Label(second, x, y+20, w-16, list.Center, palette.Red, d.t.sizes(false, 16, 15, 14)...)
 	q = at(2)
 	d.body(q, Button{ID: KeyBack, Look: Grey}, 14)
 	x, y = mid(q)
-	d.Icon(paint.Backspace, x, y, 40, ink)
+	d.Icon(paint.Backspace, x, y, 40, palette.Ink)
 	d.button(at(3), d.p.Field.Done, 9)
 }

@@ -5,47 +5,48 @@ import (
 
 	"github.com/choba-os/choba/drivers/display/fonts/screen"
 	"github.com/choba-os/choba/drivers/display/paint"
+	"github.com/choba-os/choba/drivers/display/palette"
 	"github.com/choba-os/choba/drivers/display/text"
 	"github.com/choba-os/choba/services/register/api"
 )
 
-// The colours. Every text on every ground it is drawn on has a contrast of at least 4.5 (WCAG 2.2, 1.4.3); a test measures it.
+// The colours' short names.
 const (
-	white     = paint.Color(0xffffffff)
-	ink       = paint.Color(0xff18222f)
-	ink2      = paint.Color(0xff4b5766)
-	ink3      = paint.Color(0xff5f6b78)
-	ground    = paint.Color(0xffe9edf2)
-	panel     = paint.Color(0xffffffff)
-	foot      = paint.Color(0xfff6f8fa)
-	hair      = paint.Color(0xffe3e8ee)
-	edge      = paint.Color(0xffc9d3de)
-	navy      = paint.Color(0xff14273d)
-	night     = paint.Color(0xff0d1b2c)
-	pill      = paint.Color(0xff28415c)
-	mist      = paint.Color(0xffb4c3d2)
-	teal      = paint.Color(0xff0b7a6b)
-	tealDown  = paint.Color(0xff086054)
-	tealPale  = paint.Color(0xffe3f4f0)
-	tealMid   = paint.Color(0xffbfe3db)
-	mint      = paint.Color(0xff63d2be)
-	amber     = paint.Color(0xffa84a05)
-	amberPale = paint.Color(0xfffdefe0)
-	sun       = paint.Color(0xffffc46b)
-	red       = paint.Color(0xffb3232a)
-	redDown   = paint.Color(0xff8f1a20)
-	redPale   = paint.Color(0xfffbe9e9)
-	redMid    = paint.Color(0xfff0c9ca)
-	blue      = paint.Color(0xff1b66c4)
-	blueDown  = paint.Color(0xff144f9a)
-	bluePale  = paint.Color(0xffe8f1fd)
-	grey      = paint.Color(0xffdde4ec)
-	greyDown  = paint.Color(0xffbcc8d6)
-	keyDown   = paint.Color(0xffd5dee8)
-	off       = paint.Color(0xffe1e6ec)
-	offInk    = paint.Color(0xff586472)
-	shade     = paint.Color(0x2e20344a)
-	scrim     = paint.Color(0xa00d1b2c)
+	white     = palette.White
+	ink       = palette.Ink
+	ink2      = palette.Ink2
+	ink3      = palette.Ink3
+	ground    = palette.Ground
+	panel     = palette.Panel
+	foot      = palette.Foot
+	hair      = palette.Hair
+	edge      = palette.Edge
+	navy      = palette.Navy
+	night     = palette.Night
+	pill      = palette.Pill
+	mist      = palette.Mist
+	teal      = palette.Teal
+	tealDown  = palette.TealDown
+	tealPale  = palette.TealPale
+	tealMid   = palette.TealMid
+	mint      = palette.Mint
+	amber     = palette.Amber
+	amberPale = palette.AmberPale
+	sun       = palette.Sun
+	red       = palette.Red
+	redDown   = palette.RedDown
+	redPale   = palette.RedPale
+	redMid    = palette.RedMid
+	blue      = palette.Blue
+	blueDown  = palette.BlueDown
+	bluePale  = palette.BluePale
+	grey      = palette.Grey
+	greyDown  = palette.GreyDown
+	keyDown   = palette.KeyDown
+	off       = palette.Off
+	offInk    = palette.OffInk
+	shade     = palette.Shade
+	scrim     = palette.Scrim
 )
 
 type weight uint8
