@@ -21,6 +21,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/choba-os/choba/drivers/dhcp"
@@ -184,15 +185,15 @@ func pinned(roots *x509.CertPool) func(tls.ConnectionState) error {
 	}
 }
 
-// resolver asks the given name servers, one after the other; none of them: no names.
+// resolver asks the given name servers, one after the other; none of them: no names. The two questions about a name (A and
+// AAAA) are asked at once, by two goroutines.
 func resolver(dns []netip.Addr) *net.Resolver {
-	next := 0
+	var asked atomic.Uint32
 	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		if len(dns) == 0 {
 			return nil, errors.New("no name server is known")
 		}
-		at := netip.AddrPortFrom(dns[next%len(dns)], 53)
-		next++
+		at := netip.AddrPortFrom(dns[int(asked.Add(1)-1)%len(dns)], 53)
 		return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, network, at.String())
 	}}
 }

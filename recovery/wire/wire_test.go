@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -98,6 +99,30 @@ func TestNames(t *testing.T) {
 	require.NoError(t, err)
 	_, err = s.Get(context.Background(), "x", 0)
 	require.ErrorContains(t, err, "no name server is known")
+}
+
+// TestNameServersTakeTurns: both questions about a name are asked at once, of one server each.
+func TestNameServersTakeTurns(t *testing.T) {
+	servers := []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.2")}
+	r := resolver(servers)
+	const questions = 200
+	at := make(chan string, questions)
+	for range questions {
+		go func() {
+			c, err := r.Dial(context.Background(), "udp", "")
+			if err != nil {
+				at <- err.Error()
+				return
+			}
+			at <- c.RemoteAddr().String()
+			_ = c.Close()
+		}()
+	}
+	asked := map[string]int{}
+	for range questions {
+		asked[<-at]++
+	}
+	require.Equal(t, map[string]int{"127.0.0.1:53": questions / 2, "127.0.0.2:53": questions / 2}, asked)
 }
 
 // otherCA is a well-formed authority that signed nothing here.
