@@ -21,6 +21,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"sync/atomic"
 	"time"
 
@@ -144,6 +145,10 @@ func NewServer(from source.Source, dns []netip.Addr) (redeploy.Server, error) {
 	if !roots.AppendCertsFromPEM(from.CA) {
 		return nil, errors.New("reading update.json: it pins no authority")
 	}
+	base, err := url.Parse(from.URL)
+	if err != nil {
+		return nil, fmt.Errorf("reading update.json: %w", err)
+	}
 	dial := &net.Dialer{Timeout: quiet, Resolver: resolver(dns)}
 	return &server{from.URL, &http.Client{
 		// A redirect would lead to a server that nobody has named.
@@ -156,7 +161,7 @@ func NewServer(from source.Source, dns []netip.Addr) (redeploy.Server, error) {
 				}
 				return impatient{c}, nil
 			},
-			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS13, InsecureSkipVerify: true, VerifyConnection: pinned(roots)},
+			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS13, InsecureSkipVerify: true, VerifyConnection: pinned(roots, base.Hostname())},
 			TLSHandshakeTimeout:    quiet,
 			ResponseHeaderTimeout:  quiet,
 			MaxResponseHeaderBytes: 16 << 10,
@@ -166,8 +171,9 @@ func NewServer(from source.Source, dns []netip.Addr) (redeploy.Server, error) {
 	}}, nil
 }
 
-// pinned checks the whole chain against the pinned authorities, but not the dates.
-func pinned(roots *x509.CertPool) func(tls.ConnectionState) error {
+// pinned checks the whole chain against the pinned authorities and the host's name or address, but not the dates. The
+// connection does not know the host when it is an address: it is never sent then.
+func pinned(roots *x509.CertPool, host string) func(tls.ConnectionState) error {
 	return func(s tls.ConnectionState) error {
 		if len(s.PeerCertificates) == 0 {
 			return errors.New("the server shows no certificate")
@@ -178,7 +184,7 @@ func pinned(roots *x509.CertPool) func(tls.ConnectionState) error {
 		}
 		leaf := s.PeerCertificates[0]
 		_, err := leaf.Verify(x509.VerifyOptions{
-			Roots: roots, Intermediates: between, DNSName: s.ServerName, CurrentTime: leaf.NotBefore.Add(time.Second),
+			Roots: roots, Intermediates: between, DNSName: host, CurrentTime: leaf.NotBefore.Add(time.Second),
 			KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		})
 		return err

@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
@@ -99,6 +100,25 @@ func TestNames(t *testing.T) {
 	require.NoError(t, err)
 	_, err = s.Get(context.Background(), "x", 0)
 	require.ErrorContains(t, err, "no name server is known")
+}
+
+// TestAnotherHost: a certificate of the pinned authority for another host is refused, also where the server is named by
+// its address, which TLS does not carry.
+func TestAnotherHost(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"mail.choba.test"},
+		IsCA: true, BasicConstraintsValid: true, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
+	require.NoError(t, err)
+	web := httptest.NewUnstartedServer(http.HandlerFunc(files))
+	web.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	web.StartTLS()
+	t.Cleanup(web.Close)
+	s, err := NewServer(source.Source{URL: web.URL + "/", CA: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})}, nil)
+	require.NoError(t, err)
+	_, err = s.Get(context.Background(), "bundles/a", 0)
+	require.ErrorAs(t, err, &x509.HostnameError{})
 }
 
 // TestNameServersTakeTurns: both questions about a name are asked at once, of one server each.
