@@ -11,6 +11,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/choba-os/choba/keys/seal"
@@ -87,9 +88,10 @@ func Parse(text []byte) (Secret, error) {
 // Owner is the password of the TPM's owner that belongs to this key.
 func (s Secret) Owner() seal.OwnerSecret { return seal.Owner(s.Key[:]) }
 
-// Mark notes that the secret was taken out of escrow.
-func (s Secret) Mark(now time.Time) Secret {
-	s.Rebound++
+// Mark notes that the secret was taken out of escrow, so many times since it was put
+// there. The count stops at its highest value: no number can bring it back to 0.
+func (s Secret) Mark(times uint32, now time.Time) Secret {
+	s.Rebound += min(times, math.MaxUint32-s.Rebound)
 	s.Last = max(now.Unix(), 0)
 	return s
 }

@@ -3,6 +3,7 @@ package datakey
 import (
 	"bytes"
 	"encoding/hex"
+	"math"
 	"testing"
 	"time"
 
@@ -25,9 +26,9 @@ func TestGolden(t *testing.T) {
 	s := golden()
 	body := "02000102030405060708090a0b0c0d0e0f" + hex.EncodeToString(s.Key[:])
 	require.Equal(t, "01"+body, hex.EncodeToString(s.Encode()))
-	marked := s.Mark(time.Unix(0x01020304, 5))
+	marked := s.Mark(1, time.Unix(0x01020304, 5))
 	require.Equal(t, "02"+body+"00000001"+"0000000001020304", hex.EncodeToString(marked.Encode()))
-	for _, want := range []Secret{s, marked, marked.Mark(time.Unix(-9, 0))} {
+	for _, want := range []Secret{s, marked, marked.Mark(1, time.Unix(-9, 0))} {
 		got, err := Parse(want.Encode())
 		require.NoError(t, err)
 		require.Equal(t, want, got)
@@ -39,7 +40,7 @@ func ownerOf(s Secret) []byte { o := s.Owner(); return o[:] }
 
 func TestParseRefuses(t *testing.T) {
 	s := golden()
-	marked := s.Mark(time.Unix(9, 0)).Encode()
+	marked := s.Mark(1, time.Unix(9, 0)).Encode()
 	unmarked := bytes.Clone(marked)
 	clear(unmarked[size1 : size1+4])
 	for _, bad := range [][]byte{nil, s.Encode()[1:], append(s.Encode(), 0), append([]byte{2}, s.Encode()[1:]...),
@@ -47,6 +48,16 @@ func TestParseRefuses(t *testing.T) {
 		_, err := Parse(bad)
 		require.Error(t, err)
 	}
+}
+
+// The count does not pass through 0, whatever number the disk gives.
+func TestMarkStopsAtTheEnd(t *testing.T) {
+	s := golden()
+	s.Rebound = 1
+	for _, times := range []uint32{math.MaxUint32 - 1, math.MaxUint32} {
+		require.EqualValues(t, uint32(math.MaxUint32), s.Mark(times, time.Unix(9, 0)).Rebound)
+	}
+	require.EqualValues(t, 4, s.Mark(3, time.Unix(9, 0)).Rebound)
 }
 
 // What is derived or forgotten: the owner's password hangs on the key alone.
@@ -63,7 +74,7 @@ func TestOwnerAndWipe(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add(golden().Encode())
-	f.Add(golden().Mark(time.Unix(9, 0)).Encode())
+	f.Add(golden().Mark(1, time.Unix(9, 0)).Encode())
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if s, err := Parse(text); err == nil {
 			require.Equal(t, text, s.Encode())

@@ -24,6 +24,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"time"
 
 	"filippo.io/age"
@@ -125,7 +126,9 @@ func (b Block) bound() []byte {
 
 // mark notes that the code was taken.
 func (b Block) mark(now time.Time) Block {
-	b.Used++
+	if b.Used < math.MaxUint32 { // the disk may say anything
+		b.Used++
+	}
 	b.Last = max(now.Unix(), 0)
 	return b
 }

@@ -57,12 +57,11 @@ func (r Rebind) do(block Block, secret datakey.Secret) error {
 	if err := Store(r.State, block); err != nil {
 		return err
 	}
-	secret.Rebound += block.Used - 1
 	at, err := r.TPM.Boot()
 	if err != nil {
 		return err
 	}
-	text := secret.Mark(r.Now).Encode()
+	text := secret.Mark(block.Used, r.Now).Encode()
 	blob, err := r.TPM.Seal(text, r.Policy, at)
 	clear(text)
 	if err != nil {

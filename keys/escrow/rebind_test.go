@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -129,6 +130,17 @@ func TestRebindToANewBoard(t *testing.T) {
 	r.rebound("image", 1)
 	require.NoError(t, r.rebind("image"))
 	r.rebound("image", 2)
+}
+
+// Whoever writes the disk cannot hide that the code was taken: no number there makes the one under the seal 0.
+func TestRebindIsSeenWhateverTheDiskSays(t *testing.T) {
+	r := newRegister(t)
+	b, _, err := Load(r.state)
+	require.NoError(t, err)
+	b.Used = math.MaxUint32
+	require.NoError(t, Store(r.state, b))
+	require.NoError(t, r.rebind("image"))
+	r.rebound("image", math.MaxUint32)
 }
 
 func TestRebindAfterClear(t *testing.T) {
