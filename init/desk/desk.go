@@ -1,8 +1,8 @@
 // Package desk is where the update service asks init: it reads one request from each connection to /run/choba/init.sock,
 // has it done, and answers in one line.
 //
-// It is not a server for others and knows nothing of slots or of restarting; Slots does what is asked. It believes nobody but the kernel, which says
-// who the peer is, and nothing of a request but its verb.
+// It is not a server for others and knows nothing of slots or of restarting; Slots does what is asked. It believes
+// nobody but the kernel, which says who the peer is, and nothing of a request but its verb.
 //
 // The rule that keeps it small: one connection, one line each way, one after the other; whatever is slow, too long or
 // from somebody else is over.

@@ -1,8 +1,9 @@
 // Package nodes gives device nodes to the services whose rows name them, as they appear.
 //
 // The kernel makes a node as root's alone; a node that a row names becomes its user's alone (mode 0600), and the
-// `authorized` files and own nodes of USB devices become those of the row with usbGuard. It is not a device policy: nothing is decided
-// about devices here (the ports service does that), and nothing else is ever touched.
+// `authorized` files and own nodes of USB devices become those of the row with usbGuard. The row with idleSlot gets nodes
+// of its own for the two slots. It is not a device policy: nothing is decided about devices here (the ports service does
+// that), and nothing else is ever touched.
 //
 // The rule that keeps it small: a pure matching of paths with rows, and one loop that applies it.
 package nodes

@@ -94,9 +94,10 @@ func Hostname(name string) error {
 }
 
 // Kept are the capabilities that init needs after boot: to start and confine services, to give devices away, to
-// unmount, to put an urgent service before the others, and to switch off. CAP_SYS_PTRACE takes nothing from the services that CAP_SYS_ADMIN and CAP_DAC_OVERRIDE
-// would not; without it root could not even list what runs. The two for the network are init's only to hand on: a row of the table may have them (services/table,
-// Rights), and confine can grant nothing that init has given up.
+// unmount, to put an urgent service before the others, and to switch off. CAP_SYS_PTRACE takes nothing from the services
+// that CAP_SYS_ADMIN and CAP_DAC_OVERRIDE would not; without it root could not even list what runs. The two for the
+// network are init's only to hand on: a row of the table may have them (services/table, Rights), and confine can grant
+// nothing that init has given up.
 func Kept() []int {
 	return []int{
 		unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_FOWNER, unix.CAP_KILL, unix.CAP_SETGID, unix.CAP_SETUID,

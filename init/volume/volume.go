@@ -1,8 +1,8 @@
 // Package volume is the inside of the data partition on the machine: dm-crypt over the partition, ext4 mounted at
 // /data and grown to the device.
 //
-// It is not a volume manager and knows nothing of keys' origin, of headers or of first boots; package data does. The rule that keeps it small: one
-// volume, one place, and what was opened can be closed.
+// It is not a volume manager and knows nothing of keys' origin, of headers or of first boots; package data does. The
+// rule that keeps it small: one volume, one place, and what was opened can be closed.
 package volume
 
 import (
