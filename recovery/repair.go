@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 
@@ -89,9 +90,11 @@ func machineOf(s boot.Stopped, shown *screens, say func(string)) act.Machine {
 			Prove: func(n slot.Name, r release.Release) error { return prove(s, n, r) },
 		},
 		Data: open(layout.Data, true), Sticks: stick.Finder{Root: "/"}, Net: network(s, say),
-		TPM:      func() (act.TPM, error) { return seal.Open(seal.Device) },
 		Watchdog: func() (string, error) { c, err := watchdog.Choose("/"); return c.Identity, err },
 		USB:      usbNames, Screens: shown.names, Now: s.World.Now, Say: say,
+	}
+	if !slices.Contains(s.Open, boot.NoTPM) { // a TPM that has to be there and does not answer is no reason to go without
+		m.TPM = func() (act.TPM, error) { return seal.Open(seal.Device) }
 	}
 	if p := open(layout.State, true); p.Device != nil {
 		m.Register.State = p.Device

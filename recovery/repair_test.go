@@ -77,3 +77,11 @@ func TestMachineWithoutADisk(t *testing.T) {
 	require.False(t, act.Unfinished(m.Register.State))
 	require.True(t, errors.Is(act.New(m, nil).Resume(), disk.ErrAbsent))
 }
+
+// TestMachineWithoutATPM: a register that may sell without one can be reset without one, too.
+func TestMachineWithoutATPM(t *testing.T) {
+	s, _ := stopped(t)
+	require.NotNil(t, machineOf(s, &screens{}, func(string) {}).TPM)
+	s.Open = []string{boot.NoSecureBoot, boot.NoTPM}
+	require.Nil(t, machineOf(s, &screens{}, func(string) {}).TPM)
+}

@@ -313,6 +313,16 @@ func TestResetTPMFirst(t *testing.T) {
 	require.False(t, act.Unfinished(b.Part(0)))
 }
 
+// TestResetWithoutATPM: there is nothing to clear.
+func TestResetWithoutATPM(t *testing.T) {
+	b := newBench(t)
+	b.fill()
+	b.m.TPM = nil
+	b.usb.files[act.TicketFile] = b.ticketFor(nil, b.v.Service[:2]...)
+	require.True(t, b.do(act.Request{Action: act.Reset}).OK)
+	requireNew(t, b)
+}
+
 // TestFinishedResetStaysFinished: the record of a reset's end is lost to a bad sector, long after. The register that has
 // sold since is not erased for it: a boot in between has copied the history.
 func TestFinishedResetStaysFinished(t *testing.T) {
