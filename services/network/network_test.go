@@ -20,8 +20,6 @@ import (
 
 	"github.com/choba-os/choba/drivers/dhcp"
 	"github.com/choba-os/choba/drivers/dhcp/dhcptest"
-	journalapi "github.com/choba-os/choba/services/journal/api"
-	"github.com/choba-os/choba/services/journal/journaltest"
 	"github.com/choba-os/choba/services/link"
 	"github.com/choba-os/choba/services/network"
 	"github.com/choba-os/choba/services/network/api"
@@ -197,31 +195,4 @@ func TestWithoutAFilter(t *testing.T) {
 	works.Store(true)
 	b.until(is(api.Absent))
 	require.EqualValues(t, 1, b.ready.Load())
-}
-
-// Events wait for a journal that is away, in order.
-func TestNotes(t *testing.T) {
-	j := journaltest.StartWith(t, func(string) []string { return []string{"network."} })
-	client := j.Client("network")
-	j.Stop()
-	n := network.NewNotes(client, silent())
-	for i := range 70 {
-		n.Add("network.up", map[string]int{"n": i})
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	go n.Run(ctx)
-	j.Restart()
-	var kinds []string
-	require.Eventually(t, func() bool {
-		kinds = nil
-		err := client.Read(t.Context(), 0, func(e journalapi.Entry) error {
-			if e.Service == "network" {
-				kinds = append(kinds, e.Kind)
-			}
-			return nil
-		})
-		return err == nil && len(kinds) >= 65
-	}, 20*time.Second, 50*time.Millisecond)
-	require.Contains(t, kinds, "network.lost")
 }

@@ -48,6 +48,9 @@ func searching(why error) api.State {
 	return s
 }
 
+// Lost is the kind of the event that counts events left out.
+const Lost = "network.lost"
+
 // The contents of the journal's events.
 type (
 	up struct {

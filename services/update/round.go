@@ -153,7 +153,7 @@ func (r *round) take(status bootapi.Status, c candidate, out *outcome) {
 	if !anew && r.knownBad(status, rel, id, out) {
 		return
 	}
-	r.post.add(kindFound, foundEvent{releaseOf(rel), id, c.source})
+	r.record(kindFound, foundEvent{releaseOf(rel), id, c.source})
 	out.triedAgain = anew
 	loading := standing{phase: api.PhaseLoading, running: out.running, offered: rel, manifest: id, source: c.source, warnings: out.warnings}
 	r.count.Store(nil)
@@ -162,7 +162,7 @@ func (r *round) take(status bootapi.Status, c candidate, out *outcome) {
 	})
 	counts, err := r.load(status, c)
 	if err == nil {
-		r.post.add(kindStaged, stagedEvent{releaseOf(rel), c.source, counts.Fetched, counts.Saved(), counts.Written})
+		r.record(kindStaged, stagedEvent{releaseOf(rel), c.source, counts.Fetched, counts.Saved(), counts.Written})
 		err = r.offer(rel, id, anew)
 	}
 	warnings := out.warnings
@@ -264,7 +264,7 @@ func (r *round) offer(rel api.Release, id string, anew bool) error {
 	if err != nil {
 		return &offerError{err}
 	}
-	r.post.add(kindOffered, offeredEvent{releaseOf(rel), id, anew})
+	r.record(kindOffered, offeredEvent{releaseOf(rel), id, anew})
 	if n := r.notes(); n.Refused != (memory.Refusal{}) {
 		n.Refused = memory.Refusal{}
 		r.remember(n)
@@ -316,7 +316,7 @@ func (r *round) tellChanges(now standing) {
 	told := n.Told
 	if now.phase == api.PhaseRefused {
 		if told = fmt.Sprintf("%d %.200s", now.offered.Version, now.said.En); told != n.Told {
-			r.post.add(kindRefused, refusedEvent{releaseOf(now.offered), now.said.En})
+			r.record(kindRefused, refusedEvent{releaseOf(now.offered), now.said.En})
 		}
 	} else if now.phase == api.PhaseReady {
 		told = ""
@@ -328,7 +328,7 @@ func (r *round) tellChanges(now standing) {
 	if w := now.warns(); w != r.warned {
 		r.warned = w
 		if w != (words.Sentence{}) {
-			r.post.add(kindWarning, warningEvent{w.Ja, w.En})
+			r.record(kindWarning, warningEvent{w.Ja, w.En})
 		}
 	}
 }

@@ -62,11 +62,6 @@ type Link interface {
 	Watch(ctx context.Context, fn func(networkapi.State) error) error
 }
 
-// Journal records; *journalapi.Client is one.
-type Journal interface {
-	Append(ctx context.Context, v journalapi.Event) (journalapi.Proof, error)
-}
-
 // Slot is the idle slot, opened.
 type Slot interface {
 	frame.Device
@@ -88,7 +83,7 @@ type Config struct {
 	Link       Link           // nil: when the network comes is not known
 	Stick      Stick          // nil: no sticks
 	Boot       Boot
-	Journal    Journal
+	Journal    journalapi.Recorder
 	Memory     memory.Folder
 	Idle       func(device string) (Slot, error)
 	Running    func() (Volume, error) // nil: it may not be read
@@ -109,7 +104,7 @@ type Service struct {
 	do    chan func() // carried out by Run's goroutine, which alone touches st
 	st    state
 	view  *feed.Value[api.View]
-	post  *post
+	post  *journalapi.Queue
 	round sync.WaitGroup
 
 	busy  atomic.Bool                  // for whoever loads: a sale is open
@@ -146,7 +141,7 @@ type state struct {
 // New makes the service; nothing happens before Run.
 func New(c Config) *Service {
 	return &Service{
-		Config: c, do: make(chan func()), view: feed.NewValue(api.View{Phase: api.PhaseIdle}), post: newPost(c.Journal, c.Wait, c.Log),
+		Config: c, do: make(chan func()), view: feed.NewValue(api.View{Phase: api.PhaseIdle}), post: journalapi.NewQueue(c.Journal, kindLost, c.Log),
 	}
 }
 
@@ -173,7 +168,7 @@ func (s *Service) Run(ctx context.Context) error {
 
 func (s *Service) begin(ctx context.Context) {
 	s.st = state{now: standing{phase: api.PhaseIdle}, next: s.Mono() + schedule.FirstCheck, idleSince: s.Mono(), place: s.Dice()}
-	s.round.Go(func() { s.post.run(ctx) })
+	s.round.Go(func() { s.post.Run(ctx) })
 	s.round.Go(func() { s.stands(ctx) })
 	if s.Stick != nil {
 		s.round.Go(func() { s.watchStick(ctx) })
@@ -359,7 +354,8 @@ func (s *Service) restart(ctx context.Context) {
 		s.st.stop()
 	}
 	s.round.Go(func() {
-		s.post.now(ctx, kindRestart, restartEvent{release: releaseOf(into)})
+		s.record(kindRestart, restartEvent{release: releaseOf(into)})
+		s.flush(ctx)
 		err := s.Boot.Restart(ctx, reasonOf(into))
 		if err == nil {
 			return

@@ -295,7 +295,7 @@ func TestFaultsOfTheRegister(t *testing.T) {
 		w.journal.mu.Lock()
 		w.journal.down = nil
 		w.journal.mu.Unlock()
-		require.Eventually(t, func() bool { return w.count(kindOffered) == 1 }, time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return w.count(kindOffered) == 1 }, 5*time.Second, time.Millisecond)
 	})
 	t.Run("damaged notes", func(t *testing.T) {
 		w := newWorld(t)

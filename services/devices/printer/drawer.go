@@ -190,7 +190,7 @@ func (s *Service) open(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		s.o.Log.WithError(err).Warn("drawer command refused")
 		fact.Reason = cut(err.Error())
-		s.record.Add(kindRefused, "", fact)
+		s.record.Add(kindRefused, fact)
 		link.RefuseWith(w, err)
 		return
 	}
@@ -210,7 +210,7 @@ func (s *Service) open(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	device := s.device
 	s.mu.Unlock()
-	s.record.Add(kind, device, fact)
+	s.record.AddOf(device, kind, fact)
 	link.Reply(w, result)
 }
 

@@ -177,7 +177,7 @@ func (j *jobs) one(ctx context.Context, x *job) (state, reason string) {
 	}
 	out, reason := p.Print(ctx, lines, x.Cut)
 	state = stateOf(out)
-	j.s.record.Add(kindEnded, "", ended{Job: x.ID, State: state, Reason: reason})
+	j.s.record.Add(kindEnded, ended{Job: x.ID, State: state, Reason: reason})
 	return state, reason
 }
 

@@ -20,7 +20,6 @@ import (
 	"github.com/choba-os/choba/drivers/escpos"
 	"github.com/choba-os/choba/services/devices/api"
 	"github.com/choba-os/choba/services/devices/claim"
-	"github.com/choba-os/choba/services/devices/record"
 	journalapi "github.com/choba-os/choba/services/journal/api"
 	"github.com/choba-os/choba/services/link"
 	"github.com/choba-os/choba/services/link/feed"
@@ -62,7 +61,7 @@ type Options struct {
 type Service struct {
 	o      Options
 	state  *feed.Value[api.State]
-	record *record.Queue
+	record *journalapi.Queue
 	jobs   *jobs
 	guard  *drawerGuard
 	ready  chan struct{} // closed when the journal was read
@@ -77,7 +76,7 @@ type Service struct {
 func New(o Options) *Service {
 	s := &Service{
 		o: o, state: feed.NewValue(api.State{Connection: api.Absent, Text: api.TextAbsent, Since: o.Now()}),
-		record: record.New(o.Journal, kindLost, o.Log), ready: make(chan struct{}),
+		record: journalapi.NewQueue(o.Journal, kindLost, o.Log), ready: make(chan struct{}),
 	}
 	s.jobs = newJobs(s)
 	s.guard = newDrawerGuard(o.Journal, o.Mono, o.Now)
@@ -250,8 +249,8 @@ func (s *Service) moved(device string, d escpos.Drawer) {
 	s.mu.Unlock()
 	switch {
 	case !d.Open:
-		s.record.Add(kindClosed, device, struct{}{})
+		s.record.AddOf(device, kindClosed, struct{}{})
 	case !d.Own && !(d.First && known):
-		s.record.Add(kindUnexpected, device, map[string]bool{"foundOpen": d.First})
+		s.record.AddOf(device, kindUnexpected, map[string]bool{"foundOpen": d.First})
 	}
 }

@@ -1,8 +1,8 @@
 // Package api is what the other services know of the journal: the event they hand in, the entry it became, the
 // proof that it is recorded, and the client.
 //
-// It is not the journal: nothing here stores or signs. The rule that keeps it small: types, one client, one pure
-// check.
+// It is not the journal: nothing here stores or signs. The rule that keeps it small: types, one client, one queue in
+// front of it, one pure check.
 package api
 
 import (

@@ -56,7 +56,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	notes := network.NewNotes(journalapi.New(table.Socket("journal")), log)
+	notes := journalapi.NewQueue(journalapi.New(table.Socket("journal")), network.Lost, log)
 	go notes.Run(ctx)
 	life := link.OpenLife()
 	s := network.New(network.Config{

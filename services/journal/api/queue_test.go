@@ -1,4 +1,4 @@
-package record_test
+package api_test
 
 import (
 	"context"
@@ -10,7 +10,6 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
 
-	"github.com/choba-os/choba/services/devices/record"
 	journalapi "github.com/choba-os/choba/services/journal/api"
 	"github.com/choba-os/choba/services/journal/journaltest"
 )
@@ -23,10 +22,10 @@ func TestQueue(t *testing.T) {
 	j.Stop()
 	log := logrus.New()
 	log.SetOutput(io.Discard)
-	q := record.New(client, "print.lost", logrus.NewEntry(log))
-	q.Add("NOT A KIND", "", struct{}{})
+	q := journalapi.NewQueue(client, "print.lost", logrus.NewEntry(log))
+	q.Add("NOT A KIND", struct{}{})
 	for i := range 300 {
-		q.Add("print.ended", "", map[string]int{"n": i})
+		q.Add("print.ended", map[string]int{"n": i})
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -48,4 +47,32 @@ func TestQueue(t *testing.T) {
 		require.Equal(t, fmt.Sprintf(`print.ended{"n":%d}`, i), got[i])
 	}
 	require.Equal(t, `print.lost{"left":45}`, got[255])
+}
+
+// Flush waits for what was added before, and no longer than its caller.
+func TestFlush(t *testing.T) {
+	j := journaltest.Start(t)
+	client := j.Client("printer")
+	j.Stop()
+	log := logrus.New()
+	log.SetOutput(io.Discard)
+	q := journalapi.NewQueue(client, "print.lost", logrus.NewEntry(log))
+	q.Flush(t.Context())
+	q.Add("print.ended", struct{}{})
+	q.AddOf("04b8:0202 1-2", "print.ended", struct{}{})
+	go q.Run(t.Context())
+	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	q.Flush(short)
+	require.Error(t, short.Err(), "the journal is away")
+	j.Restart()
+	q.Flush(t.Context())
+	var devices []string
+	require.NoError(t, client.Read(t.Context(), 0, func(e journalapi.Entry) error {
+		if e.Service == "printer" {
+			devices = append(devices, e.Device)
+		}
+		return nil
+	}))
+	require.Equal(t, []string{"", "04b8:0202 1-2"}, devices)
 }
