@@ -204,6 +204,22 @@ func (f Folder) Root() (RootInfo, error) {
 	return ReadRoot(data)
 }
 
+// NextRoot returns what the next root is made from, with its version: the one that
+// waits in staged, so that a second change does not undo the first, else the one in
+// force. waits says which.
+func (f Folder) NextRoot() (info RootInfo, waits bool, err error) {
+	if info, err = f.Root(); err != nil {
+		return RootInfo{}, false, err
+	}
+	info.Version++
+	data, err := f.read(stagedRoot(info.Version), maxRoot)
+	if err != nil || data == nil {
+		return info, false, err
+	}
+	info, err = ReadRoot(data)
+	return info, true, err
+}
+
 // Offered lists what the newest target list in force or staged names, sorted.
 func (f Folder) Offered() ([]string, error) {
 	s, err := f.load()

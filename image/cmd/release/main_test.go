@@ -269,6 +269,25 @@ func TestCeremony(t *testing.T) {
 	require.Contains(t, page, "targets   2 of 2: alice, carol")
 	require.Contains(t, page, "The register takes it.")
 
+	// Both online keys at once, with the root keys elsewhere: the second change joins the first, which was signed already.
+	for _, who := range []string{"snap2", "time2"} {
+		d.do("key", who)
+	}
+	const staged = "out/repository/staged/4.root.json"
+	d.do(append([]string{"rotate", "out/repository", "snapshot", "snap", "snap2.pub"}, common...)...)
+	d.do("sign", staged, "-key", "alice.key")
+	said = d.do(append([]string{"rotate", "out/repository", "timestamp", "time", "time2.pub"}, common...)...)
+	require.Contains(t, said, "version 4 waited already")
+	for _, who := range []string{"alice", "carol"} {
+		require.NotContains(t, d.do("sign", staged, "-key", who+".key"), "already")
+	}
+	all = d.onlyKeys("new", "alice", "carol", "snap2", "time2")
+	d.do("refresh", "out/repository", "-production", "-keys", all)
+	page = takes()
+	require.Contains(t, page, "snapshot  1 of 1: snap2")
+	require.Contains(t, page, "timestamp 1 of 1: time2")
+	require.Contains(t, page, "The register takes it.")
+
 	_, err := d.try("revoke", "out/repository", "targets", "carol", "-production", "-keys", all)
 	require.ErrorContains(t, err, "rotate the key instead")
 	_, err = d.try("revoke", "out/repository", "targets", "nobody", "-production", "-keys", all)

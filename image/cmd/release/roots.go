@@ -7,7 +7,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/choba-os/choba/image/repository"
 	"github.com/choba-os/choba/keys/keyfile"
@@ -131,13 +130,14 @@ func find(role *repository.Role, name string) int {
 	return slices.IndexFunc(role.Keys, func(k repository.PublicKey) bool { return k.Name == name })
 }
 
-// changeRole stages the next root with one role changed.
+// changeRole stages the next root with one role changed. A change that still waits for
+// signatures stays in it; its signatures do not.
 func (c *call) changeRole(dir, name string, change func(*repository.Role) error) error {
 	folder := repository.Folder{Dir: dir}
 	if err := c.refuseInsecure(folder); err != nil {
 		return err
 	}
-	info, err := folder.Root()
+	info, waits, err := folder.NextRoot()
 	if err != nil {
 		return err
 	}
@@ -152,12 +152,15 @@ func (c *call) changeRole(dir, name string, change func(*repository.Role) error)
 	if info.Expires.After(expires) {
 		expires = info.Expires
 	}
-	text, err := repository.NewRoot(info.Version+1, info.Roles, expires.Truncate(time.Second), nil)
+	text, err := repository.NewRoot(info.Version, info.Roles, expires, nil)
 	if err != nil {
 		return err
 	}
 	if err := folder.StageRoot(text); err != nil {
 		return err
+	}
+	if waits {
+		c.say("Root version %d waited already: this change joins those in it, and who has signed it signs anew.", info.Version)
 	}
 	return c.advance(folder)
 }
