@@ -12,7 +12,7 @@ import (
 // scanner service is broken must still sell typed numbers. The register does not know whether its release is on trial;
 // so without a test scan it says ready only after unproven, which is longer than a trial waits.
 
-// unproven is how long the register waits for its test scan before it sells without: longer than the 30 s that a trial
+// unproven is how long the register waits for its test scan before it sells without: longer than the 25 s that a trial
 // gives every service, shorter than the 90 s after which the watchdog would not be fed.
 const unproven = 45 * time.Second
 

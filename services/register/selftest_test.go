@@ -58,7 +58,7 @@ func TestATestScanNeverSells(t *testing.T) {
 // Without a scanner service the register sells typed numbers, after longer than a trial waits.
 func TestReadyWithoutAScanner(t *testing.T) {
 	t.Parallel()
-	require.Greater(t, unproven, 30*time.Second)
+	require.Greater(t, unproven, 25*time.Second)
 	require.Less(t, unproven, 90*time.Second)
 	c := set(t)
 	c.unproven = 1500 * time.Millisecond

@@ -27,7 +27,7 @@ const lookAgain = 100 * time.Millisecond
 // failedPause is the pause after a screen failed.
 const failedPause = time.Second
 
-// Without a screen that shows the register the service is not ready for so long: longer than the 30 s that a release on
+// Without a screen that shows the register the service is not ready for so long: longer than the 25 s that a release on
 // trial is given, so that one whose screen is dead is not kept; shorter than the 90 s after which the watchdog would
 // not be fed, so that a register of a kept release sells on without a screen.
 const blind = 45 * time.Second

@@ -16,7 +16,7 @@ func (l *life) Alive() { l.alive++ }
 
 // Without a screen the service is alive and not ready, for longer than a trial waits; then it is ready, once, with words.
 func TestPatience(t *testing.T) {
-	require.Greater(t, blind, 30*time.Second)
+	require.Greater(t, blind, 25*time.Second)
 	require.Less(t, blind, 90*time.Second)
 	var out bytes.Buffer
 	log := logrus.New()
