@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/mod/sumdb/note"
 
+	"github.com/choba-os/choba/drivers/disk"
 	"github.com/choba-os/choba/image/history"
 	"github.com/choba-os/choba/image/layout"
 	"github.com/choba-os/choba/image/slot"
@@ -311,6 +312,28 @@ func TestResetTPMFirst(t *testing.T) {
 	_, err := seal.Load(b.Part(0))
 	require.NoError(t, err)
 	require.False(t, act.Unfinished(b.Part(0)))
+}
+
+// TestResetWithoutTheData: a data partition that is not found is not said to be erased, nor a half reset to be finished.
+func TestResetWithoutTheData(t *testing.T) {
+	b := newBench(t)
+	b.fill()
+	whole := b.m.Data
+	b.m.Data = redeploy.Part{}
+	b.usb.files[act.TicketFile] = b.ticketFor(nil, b.v.Service[:2]...)
+	r := b.do(act.Request{Action: act.Reset})
+	require.False(t, r.OK)
+	require.Contains(t, r.Lines[0].Words.English, "partition of it was not found")
+	require.Zero(t, b.chip.cleared)
+	_, err := seal.Load(b.Part(0))
+	require.NoError(t, err)
+
+	require.NoError(t, history.Append(b.Part(0), history.Entry{Kind: "reset", Wall: now, Text: history.Text("phase", "erasing")}))
+	require.ErrorIs(t, act.New(b.m, nil).Resume(), disk.ErrAbsent)
+	require.True(t, act.Unfinished(b.Part(0)))
+	b.m.Data = whole
+	require.NoError(t, act.New(b.m, nil).Resume())
+	requireNew(t, b)
 }
 
 // TestResetWithoutATPM: there is nothing to clear.

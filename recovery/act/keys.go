@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/choba-os/choba/drivers/disk"
 	"github.com/choba-os/choba/image/history"
 	"github.com/choba-os/choba/image/layout"
 	"github.com/choba-os/choba/keys/escrow"
@@ -105,6 +106,9 @@ func (a *Actor) reset(ctx context.Context) Report {
 	if err == nil {
 		err = t.Check(ticket.FactoryReset, a.m.ID, a.Nonce(), a.m.Now())
 	}
+	if err == nil && a.m.Data.Device == nil {
+		err = disk.ErrAbsent // "erased" would not be true, and no next start would make a new store
+	}
 	if err != nil {
 		return a.keyRefused(title, err)
 	}
@@ -184,7 +188,7 @@ func (a *Actor) wipe() error {
 		{"the head of the data", a.m.Data, layout.DataHeader, layout.DataCrypt - layout.DataHeader},
 	} {
 		if x.on.Device == nil {
-			continue
+			return fmt.Errorf("wiping %s: %w", x.what, disk.ErrAbsent)
 		}
 		if _, err := x.on.WriteAt(make([]byte, x.n), x.at); err != nil {
 			return fmt.Errorf("wiping %s: %w", x.what, err)
