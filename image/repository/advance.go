@@ -50,14 +50,14 @@ func (f Folder) load() (s state, err error) {
 }
 
 func (f Folder) loadRest(s *state) error {
-	latest, err := f.highest("metadata")
+	latest, err := f.highest()
 	if err != nil {
 		return err
 	}
 	for path, take := range map[string]func([]byte) error{
-		targetsPath(latest):       into(metadata.Targets, &s.targets, checkTargets),
-		stagedTargets(latest + 1): into(metadata.Targets, &s.staged, checkTargets),
-		"metadata/timestamp.json": into(metadata.Timestamp, &s.timestamp, checkTimestamp),
+		targetsPath(latest):       into(&s.targets, checkTargets),
+		stagedTargets(latest + 1): into(&s.staged, checkTargets),
+		"metadata/timestamp.json": into(&s.timestamp, checkTimestamp),
 	} {
 		data, err := f.read(path, maxTargets)
 		if err != nil {
@@ -78,24 +78,23 @@ func (f Folder) loadRest(s *state) error {
 	if err != nil || data == nil {
 		return errors.Join(err, fmt.Errorf("reading %s: %w", path, ErrMissing))
 	}
-	return into(metadata.Snapshot, &s.snapshot, checkSnapshot)(data)
+	return into(&s.snapshot, checkSnapshot)(data)
 }
 
 // into parses one file after its check.
-func into[T metadata.Roles, E any](empty func(...E) *metadata.Metadata[T], to **metadata.Metadata[T], check func([]byte) error) func([]byte) error {
-	return func(data []byte) error {
+func into[T metadata.Roles](to **metadata.Metadata[T], check func([]byte) error) func([]byte) error {
+	return func(data []byte) (err error) {
 		if err := check(data); err != nil {
 			return err
 		}
-		meta := empty()
-		*to = meta
-		return guarded("file", func() error { _, err := meta.FromBytes(data); return err })
+		*to, err = parse[T]("file", data)
+		return err
 	}
 }
 
-// highest is the newest version of a target list in a folder; 0 is none.
-func (f Folder) highest(folder string) (int64, error) {
-	found, err := filepath.Glob(filepath.Join(f.Dir, folder, "*.targets.json"))
+// highest is the version of the newest target list in force; 0 is none.
+func (f Folder) highest() (int64, error) {
+	found, err := filepath.Glob(filepath.Join(f.Dir, "metadata", "*.targets.json"))
 	if err != nil {
 		return 0, err
 	}
@@ -239,7 +238,7 @@ func (f Folder) advanceTargets(s *state, ring []Key) (waiting string, err error)
 	if err := f.write(path, bytes.NewReader(data)); err != nil {
 		return "", err
 	}
-	list, err := metadata.Targets().FromBytes(data)
+	list, err := parse[metadata.TargetsType]("targets", data)
 	if err != nil {
 		return "", err
 	}

@@ -5,7 +5,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"sort"
+	"maps"
+	"slices"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 	"golang.org/x/mod/sumdb/note"
@@ -60,17 +61,22 @@ func malformed(role, why string, args ...any) error {
 	return fmt.Errorf("%w: %s: %s", ErrForm, role, fmt.Sprintf(why, args...))
 }
 
+// parse reads a file of the role that T is; role is its name for people.
+func parse[T metadata.Roles](role string, data []byte) (meta *metadata.Metadata[T], err error) {
+	err = guarded(role, func() (err error) {
+		meta, err = new(metadata.Metadata[T]).FromBytes(data)
+		return err
+	})
+	return meta, err
+}
+
 // parseRoot reads a root and checks its form: all four roles, each with at least
 // one and no more than as many signatures as it has different Ed25519 keys.
 func parseRoot(data []byte) (root *metadata.Metadata[metadata.RootType], err error) {
 	if len(data) > maxRoot {
 		return nil, fmt.Errorf("%w: root of %d bytes, at most %d", ErrTooLarge, len(data), maxRoot)
 	}
-	err = guarded("root", func() (err error) {
-		root, err = metadata.Root().FromBytes(data)
-		return err
-	})
-	if err != nil {
+	if root, err = parse[metadata.RootType]("root", data); err != nil {
 		return nil, err
 	}
 	r := root.Signed
@@ -132,11 +138,7 @@ func checkMeta(role string, list map[string]*metadata.MetaFiles, name string) er
 }
 
 func checkTimestamp(data []byte) error {
-	var meta *metadata.Metadata[metadata.TimestampType]
-	err := guarded("timestamp", func() (err error) {
-		meta, err = metadata.Timestamp().FromBytes(data)
-		return err
-	})
+	meta, err := parse[metadata.TimestampType]("timestamp", data)
 	if err != nil {
 		return err
 	}
@@ -144,11 +146,7 @@ func checkTimestamp(data []byte) error {
 }
 
 func checkSnapshot(data []byte) error {
-	var meta *metadata.Metadata[metadata.SnapshotType]
-	err := guarded("snapshot", func() (err error) {
-		meta, err = metadata.Snapshot().FromBytes(data)
-		return err
-	})
+	meta, err := parse[metadata.SnapshotType]("snapshot", data)
 	if err != nil {
 		return err
 	}
@@ -156,11 +154,7 @@ func checkSnapshot(data []byte) error {
 }
 
 func checkTargets(data []byte) error {
-	var meta *metadata.Metadata[metadata.TargetsType]
-	err := guarded("targets", func() (err error) {
-		meta, err = metadata.Targets().FromBytes(data)
-		return err
-	})
+	meta, err := parse[metadata.TargetsType]("targets", data)
 	if err != nil {
 		return err
 	}
@@ -189,11 +183,4 @@ func readManifest(signed []byte) (release.Manifest, error) {
 }
 
 // sortedKeys gives a map's keys in order: what is written must not depend on chance.
-func sortedKeys[V any](m map[string]V) []string {
-	var out []string
-	for k := range m {
-		out = append(out, k)
-	}
-	sort.Strings(out)
-	return out
-}
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

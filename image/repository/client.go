@@ -302,15 +302,10 @@ func targetPath(name string, t *metadata.TargetFiles) string {
 }
 
 func names(list map[string]*metadata.TargetFiles) string {
-	var out []string
-	for name := range list {
-		out = append(out, name)
-	}
-	slices.Sort(out)
-	if len(out) == 0 {
+	if len(list) == 0 {
 		return "nothing"
 	}
-	return fmt.Sprintf("%.200s", strings.Join(out, ", "))
+	return fmt.Sprintf("%.200s", strings.Join(sortedKeys(list), ", "))
 }
 
 // expires is when the first of the four roles goes out of date.

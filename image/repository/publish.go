@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
@@ -174,7 +173,7 @@ func (f Folder) StageRoot(root []byte) error {
 	return f.write(stagedRoot(info.Version), bytes.NewReader(root))
 }
 
-// Latest copies each offered manifest to its plain place for recovery.
+// writeLatest copies each offered manifest to its plain place for recovery.
 func (f Folder) writeLatest(list *metadata.Metadata[metadata.TargetsType]) error {
 	for _, name := range sortedKeys(list.Signed.Targets) {
 		signed, err := f.read(targetPath(name, list.Signed.Targets[name]), release.MaxNote)
@@ -232,5 +231,5 @@ func (f Folder) Offered() ([]string, error) {
 		a := custom(list[name])
 		out = append(out, fmt.Sprintf("%s: version %d (%s)", name, a.Version, a.Name))
 	}
-	return slices.Clip(out), nil
+	return out, nil
 }

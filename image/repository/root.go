@@ -3,7 +3,6 @@ package repository
 import (
 	"crypto/ed25519"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -107,7 +106,7 @@ func tufKey(public ed25519.PublicKey) (key *metadata.Key, id string, err error) 
 	return key, id, err
 }
 
-// Keys returns the keys of the ring that hold a role in a root.
+// keysOf returns the keys of the ring that hold a role in a root.
 func keysOf(root *metadata.Metadata[metadata.RootType], role string, ring []Key) []Key {
 	var out []Key
 	for _, k := range ring {
@@ -189,18 +188,18 @@ func AddSignatures(data []byte, ring []Key) (signed []byte, added []string, err 
 	case err != nil:
 		return nil, nil, err
 	case kind == metadata.ROOT:
-		return addSignatures(metadata.Root(), data, ring)
+		return addSignatures[metadata.RootType](data, ring)
 	case kind == metadata.TARGETS:
-		return addSignatures(metadata.Targets(), data, ring)
+		return addSignatures[metadata.TargetsType](data, ring)
 	case kind == metadata.SNAPSHOT:
-		return addSignatures(metadata.Snapshot(), data, ring)
+		return addSignatures[metadata.SnapshotType](data, ring)
 	default:
-		return addSignatures(metadata.Timestamp(), data, ring)
+		return addSignatures[metadata.TimestampType](data, ring)
 	}
 }
 
-func addSignatures[T metadata.Roles](meta *metadata.Metadata[T], data []byte, ring []Key) ([]byte, []string, error) {
-	err := guarded("file", func() error { _, err := meta.FromBytes(data); return err })
+func addSignatures[T metadata.Roles](data []byte, ring []Key) ([]byte, []string, error) {
+	meta, err := parse[T]("file", data)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -232,30 +231,22 @@ func typeOf(data []byte) (string, error) {
 	if len(data) > maxTargets {
 		return "", fmt.Errorf("%w: metadata of %d bytes", ErrTooLarge, len(data))
 	}
-	for _, role := range metadata.TOP_LEVEL_ROLE_NAMES {
-		if isType(role, data) {
-			return role, nil
-		}
+	switch {
+	case isType[metadata.RootType](data):
+		return metadata.ROOT, nil
+	case isType[metadata.TargetsType](data):
+		return metadata.TARGETS, nil
+	case isType[metadata.SnapshotType](data):
+		return metadata.SNAPSHOT, nil
+	case isType[metadata.TimestampType](data):
+		return metadata.TIMESTAMP, nil
 	}
 	return "", fmt.Errorf("%w: not a metadata file", ErrForm)
 }
 
-func isType(role string, data []byte) bool {
-	return guarded(role, func() (err error) {
-		switch role {
-		case metadata.ROOT:
-			_, err = metadata.Root().FromBytes(data)
-		case metadata.TARGETS:
-			_, err = metadata.Targets().FromBytes(data)
-		case metadata.SNAPSHOT:
-			_, err = metadata.Snapshot().FromBytes(data)
-		case metadata.TIMESTAMP:
-			_, err = metadata.Timestamp().FromBytes(data)
-		default:
-			err = errors.New("unknown role")
-		}
-		return err
-	}) == nil
+func isType[T metadata.Roles](data []byte) bool {
+	_, err := parse[T]("file", data)
+	return err == nil
 }
 
 // Describe says in a few words what a metadata file is, and how many signatures it
