@@ -89,6 +89,29 @@ func Allow(t table.T, me string) func(http.Handler) http.Handler {
 	}
 }
 
+// Run serves the routes h, on the socket that init made, to the callers that the table names for the service me, while
+// work works. Each ends when the other does; the error is both's.
+func Run(ctx context.Context, t table.T, me string, h http.Handler, work func(ctx context.Context) error) error {
+	ln, err := Listener()
+	if err != nil {
+		return err
+	}
+	return serveWhile(ctx, ln, t.NameOf, Allow(t, me)(h), work)
+}
+
+func serveWhile(ctx context.Context, ln net.Listener, who Identify, h http.Handler, work func(ctx context.Context) error) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	served := make(chan error, 1)
+	go func() {
+		defer stop()
+		served <- Serve(ctx, ln, who, h)
+	}()
+	err := work(ctx)
+	stop()
+	return errors.Join(err, <-served)
+}
+
 // Serve answers requests on ln until ctx ends, then lets requests that are under way finish for a moment. It returns
 // nil when ctx ended. It closes ln.
 //

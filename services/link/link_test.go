@@ -251,6 +251,33 @@ func TestConnectionsOfOneUserAreBounded(t *testing.T) {
 	require.Eventually(t, func() bool { return c.Get(t.Context(), "/v1/who", nil) == nil }, 3*time.Second, 10*time.Millisecond)
 }
 
+// Work and server end together, whichever ends first.
+func TestServeWhile(t *testing.T) {
+	begin := func(ctx context.Context, ln net.Listener, work func(ctx context.Context) error) chan error {
+		ended := make(chan error, 1)
+		go func() { ended <- serveWhile(ctx, ln, me("a"), routes(), work) }()
+		return ended
+	}
+	listen := func() net.Listener {
+		ln, err := net.Listen("unix", filepath.Join(t.TempDir(), "x.sock"))
+		require.NoError(t, err)
+		return ln
+	}
+	until := func(ctx context.Context) error { <-ctx.Done(); return nil }
+
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := begin(ctx, listen(), until)
+	cancel()
+	require.NoError(t, <-ended)
+
+	broken := errors.New("the work is broken")
+	require.ErrorIs(t, <-begin(t.Context(), listen(), func(context.Context) error { return broken }), broken)
+
+	ln := listen()
+	require.NoError(t, ln.Close())
+	require.ErrorContains(t, <-begin(t.Context(), ln, until), "serving")
+}
+
 func TestHijackPassesAFile(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /file", func(w http.ResponseWriter, r *http.Request) {

@@ -7,7 +7,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -60,22 +59,11 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	ln, err := link.Listener()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	served := make(chan error, 1)
-	go func() {
-		defer cancel()
-		served <- link.Serve(ctx, ln, t.NameOf, link.Allow(t, args[0])(s.Handler()))
-	}()
-	life := link.OpenLife()
-	life.Ready()
-	err = s.Run(ctx, life.Alive)
-	cancel()
-	return errors.Join(err, <-served)
+	return link.Run(ctx, t, args[0], s.Handler(), func(ctx context.Context) error {
+		life := link.OpenLife()
+		life.Ready()
+		return s.Run(ctx, life.Alive)
+	})
 }
 
 func build(name string, log *logrus.Entry) (service, error) {

@@ -50,27 +50,16 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if !ok {
 		return fmt.Errorf("starting the network: the service table has no row %q", self)
 	}
-	ln, err := link.Listener()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	notes := journalapi.NewQueue(journalapi.New(table.Socket("journal")), network.Lost, log)
-	go notes.Run(ctx)
 	life := link.OpenLife()
 	s := network.New(network.Config{
 		Filter: filter.Of(clients(t)).Set, Find: func() ([]dhcp.Interface, error) { return dhcp.Wired("/sys") }, Dir: row.Run,
 		Note: notes.Add, Ready: life.Ready, Alive: life.Alive, Log: log,
 	})
-	served := make(chan error, 1)
-	go func() {
-		defer cancel()
-		served <- link.Serve(ctx, ln, t.NameOf, link.Allow(t, self)(s.Handler()))
-	}()
-	err = s.Run(ctx)
-	cancel()
-	return errors.Join(err, <-served)
+	return link.Run(ctx, t, self, s.Handler(), func(ctx context.Context) error {
+		go notes.Run(ctx)
+		return s.Run(ctx)
+	})
 }
 
 // clients are the services with the machine's network, but for this one.

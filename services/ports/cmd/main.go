@@ -7,7 +7,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -56,10 +55,6 @@ func run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	ln, err := link.Listener()
-	if err != nil {
-		return err
-	}
 	journal := journalapi.New(table.Socket("journal"))
 	notes := guard.NewNotes(func(ctx context.Context, e journalapi.Event) error {
 		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
@@ -68,17 +63,10 @@ func run(ctx context.Context, out io.Writer) error {
 		return err
 	}, time.Now, entry)
 	g := guard.New(usb.Tree{Sys: "/sys", Dev: "/dev"}, p, guard.Files{Dev: "/dev"}, notes.Add, time.Now, entry)
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go notes.Run(ctx)
-	served := make(chan error, 1)
-	go func() {
-		defer cancel()
-		served <- link.Serve(ctx, ln, t.NameOf, link.Allow(t, "ports")(serve.Handler(g, entry)))
-	}()
-	err = g.Run(ctx, listen(ctx, entry), ready())
-	cancel()
-	return errors.Join(err, <-served)
+	return link.Run(ctx, t, "ports", serve.Handler(g, entry), func(ctx context.Context) error {
+		go notes.Run(ctx)
+		return g.Run(ctx, listen(ctx, entry), ready())
+	})
 }
 
 // ready tells init that the first look is done, and then that looks go on.

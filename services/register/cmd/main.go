@@ -5,7 +5,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -68,7 +67,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return serve(ctx, r, t)
+	return link.Run(ctx, t, "register", r.Handler(), r.Run)
 }
 
 // facts is what init says of this boot; nil when that cannot be read, which costs words on the screen and no sale.
@@ -95,22 +94,4 @@ func openPack(trustFile, packFile string) (pack.Pack, error) {
 		return pack.Pack{}, fmt.Errorf("reading the store pack: %w", err)
 	}
 	return pack.Open(root, file)
-}
-
-// serve answers the screen while the register runs; each ends when the other does.
-func serve(ctx context.Context, r *register.Register, t table.T) error {
-	ln, err := link.Listener()
-	if err != nil {
-		return err
-	}
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	served := make(chan error, 1)
-	go func() {
-		served <- link.Serve(ctx, ln, t.NameOf, link.Allow(t, "register")(r.Handler()))
-		stop()
-	}()
-	err = r.Run(ctx)
-	stop()
-	return errors.Join(err, <-served)
 }

@@ -6,7 +6,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -42,10 +41,6 @@ func run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	ln, err := link.Listener()
-	if err != nil {
-		return err
-	}
 	ports, journal := portsapi.New(table.Socket("ports")), journalapi.New(table.Socket("journal"))
 	s := serve.New(serve.Options{
 		Claim: func(ctx context.Context) (*portsapi.Handed, error) { return ports.Claim(ctx, portsapi.RoleStick) },
@@ -55,16 +50,9 @@ func run(ctx context.Context, out io.Writer) error {
 		},
 		Log: log.WithField("service", me),
 	})
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	served := make(chan error, 1)
-	go func() {
-		defer cancel()
-		served <- link.Serve(ctx, ln, t.NameOf, link.Allow(t, me)(s.Handler()))
-	}()
-	life := link.OpenLife()
-	life.Ready()
-	err = s.Run(ctx, life.Alive)
-	cancel()
-	return errors.Join(err, <-served)
+	return link.Run(ctx, t, me, s.Handler(), func(ctx context.Context) error {
+		life := link.OpenLife()
+		life.Ready()
+		return s.Run(ctx, life.Alive)
+	})
 }

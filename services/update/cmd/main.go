@@ -65,23 +65,10 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	ln, err := link.Listener()
-	if err != nil {
-		return err
-	}
 	life := link.OpenLife()
 	c.Ready, c.Alive = life.Ready, life.Alive
 	s := update.New(c)
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	served := make(chan error, 1)
-	go func() {
-		served <- link.Serve(ctx, ln, t.NameOf, link.Allow(t, "update")(s.Handler()))
-		stop()
-	}()
-	err = s.Run(ctx)
-	stop()
-	return errors.Join(err, <-served)
+	return link.Run(ctx, t, "update", s.Handler(), s.Run)
 }
 
 // configure reads the image's word on whom to believe and whom to ask.
