@@ -192,17 +192,16 @@ func (g *Guard) advance(d *device) (soon bool) {
 		g.set(d, api.StateAllowed)
 		return g.advance(d)
 	case api.StateAllowed, api.StateReady:
-		if !g.idle(d) {
-			break
+		switch {
+		case g.idle(d):
+			if d.state == api.StateReady {
+				g.set(d, api.StateAllowed)
+			}
+			d.begun = g.now() // it has all its time again when somebody wants it
+			g.keepOff(d)      // at every look: one that stays on is no reason to look sooner
+		case d.state == api.StateAllowed:
+			return g.switchOn(d)
 		}
-		if d.state == api.StateReady {
-			g.set(d, api.StateAllowed)
-		}
-		d.begun = g.now()
-		return g.keepOff(d)
-	}
-	if d.state == api.StateAllowed {
-		return g.switchOn(d)
 	}
 	return false
 }
