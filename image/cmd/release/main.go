@@ -10,7 +10,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -20,7 +19,7 @@ import (
 )
 
 func main() {
-	if err := run(context.Background(), os.Args[1:], os.Stdout, time.Now()); err != nil && !errors.Is(err, flag.ErrHelp) {
+	if err := run(os.Args[1:], os.Stdout, time.Now()); err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "release:", err)
 		os.Exit(1)
 	}
@@ -28,13 +27,13 @@ func main() {
 
 // run does what the first argument says. now is the time that new metadata is made
 // at, unless -time says another.
-func run(ctx context.Context, args []string, out io.Writer, now time.Time) error {
+func run(args []string, out io.Writer, now time.Time) error {
 	if len(args) == 0 {
 		args = []string{"help"}
 	}
 	for _, v := range verbs() {
 		if v.name == args[0] {
-			return v.run(&call{ctx: ctx, verb: v, args: args[1:], out: out, now: now})
+			return v.run(&call{verb: v, args: args[1:], out: out, now: now})
 		}
 	}
 	return fmt.Errorf("unknown verb %q: try release help", args[0])

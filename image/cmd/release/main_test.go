@@ -53,7 +53,7 @@ func newDesk(t *testing.T) *desk {
 // try runs the command and returns what it said.
 func (d *desk) try(args ...string) (string, error) {
 	var out bytes.Buffer
-	err := run(d.t.Context(), args, &out, d.now)
+	err := run(args, &out, d.now)
 	return out.String(), err
 }
 

@@ -42,23 +42,25 @@ func (c *call) make() error {
 }
 
 func (c *call) begin(folder repository.Folder, rootFile string) error {
-	var root []byte
-	var err error
-	if rootFile != "" {
-		root, err = os.ReadFile(rootFile)
-	} else if c.keys != "" {
-		return errors.New("a new repository of your own keys wants its -root")
-	} else {
-		k, devErr := c.development()
-		if devErr != nil {
-			return devErr
-		}
-		root, err = devrepo.Root(k)
-	}
+	root, err := c.firstRoot(rootFile)
 	if err != nil {
 		return err
 	}
 	return folder.Create(root)
+}
+
+func (c *call) firstRoot(file string) ([]byte, error) {
+	if file != "" {
+		return os.ReadFile(file)
+	}
+	if c.keys != "" {
+		return nil, errors.New("a new repository of your own keys wants its -root")
+	}
+	k, err := c.development()
+	if err != nil {
+		return nil, err
+	}
+	return devrepo.Root(k)
 }
 
 func (c *call) publish() error {

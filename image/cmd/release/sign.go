@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"crypto/rand"
 	"errors"
 	"flag"
@@ -14,6 +13,7 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
+	"github.com/choba-os/choba/image/cmd/release/explain"
 	"github.com/choba-os/choba/image/layout"
 	"github.com/choba-os/choba/image/release"
 	"github.com/choba-os/choba/image/repository"
@@ -43,7 +43,7 @@ func (c *call) manifest() error {
 	if err != nil {
 		return err
 	}
-	text, err := textOf(b.Signed)
+	_, text, err := explain.Manifest(b.Signed)
 	if err != nil {
 		return err
 	}
@@ -52,20 +52,6 @@ func (c *call) manifest() error {
 	}
 	c.say("%s: compare it, then release sign %s -key KEY on each signer's machine.", to, to)
 	return nil
-}
-
-// textOf is the text of a manifest, which may be signed.
-func textOf(data []byte) ([]byte, error) {
-	var stranger *note.UnverifiedNoteError
-	if _, err := note.Open(data, note.VerifierList()); errors.As(err, &stranger) {
-		data = []byte(stranger.Note.Text)
-	} else if bytes.HasSuffix(data, []byte("\n\n")) {
-		data = data[:len(data)-1] // a note that nobody has signed yet
-	}
-	if _, err := release.Parse(data); err != nil {
-		return nil, err
-	}
-	return data, nil
 }
 
 // sign signs one file with one key, and says what has been signed.
@@ -88,22 +74,18 @@ func (c *call) sign() error {
 	if err != nil {
 		return err
 	}
-	if text, err := textOf(data); err == nil {
-		return c.signManifest(args[0], text, strings.TrimSpace(string(keyText)))
+	if m, _, err := explain.Manifest(data); err == nil {
+		return c.signManifest(args[0], m, strings.TrimSpace(string(keyText)))
 	}
 	return c.signMetadata(args[0], data, keyText)
 }
 
-func (c *call) signManifest(path string, text []byte, key string) error {
+func (c *call) signManifest(path string, m release.Manifest, key string) error {
 	signer, err := note.NewSigner(key)
 	if err != nil {
 		return fmt.Errorf("reading the key: %w", err)
 	}
 	if err := c.allow(signer.Name()); err != nil {
-		return err
-	}
-	m, err := release.Parse(text)
-	if err != nil {
 		return err
 	}
 	signed, err := release.Sign(m, signer)
@@ -193,7 +175,7 @@ func (c *call) join() error {
 // joined puts the signatures of several copies of one manifest under it. Keys that
 // registers do not know are left out.
 func joined(own []byte, paths []string, root trust.Root) (signed []byte, signers []string, err error) {
-	text, err := textOf(own)
+	_, text, err := explain.Manifest(own)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -210,14 +192,10 @@ func joined(own []byte, paths []string, root trust.Root) (signed []byte, signers
 		if n.Text != string(text) {
 			return nil, nil, fmt.Errorf("%s signs another manifest than the bundle's", path)
 		}
-		all.Sigs = append(all.Sigs, n.Sigs...)
+		all.UnverifiedSigs = append(all.UnverifiedSigs, n.Sigs...) // note.Sign writes those that it did not make
 	}
-	slices.SortFunc(all.Sigs, func(a, b note.Signature) int { return strings.Compare(a.Name, b.Name) })
-	all.Sigs = slices.CompactFunc(all.Sigs, func(a, b note.Signature) bool { return a.Name == b.Name && a.Hash == b.Hash })
-	for i := range all.Sigs { // note.Sign writes those that it did not verify itself
-		all.UnverifiedSigs = append(all.UnverifiedSigs, all.Sigs[i])
-	}
-	all.Sigs = nil
+	slices.SortFunc(all.UnverifiedSigs, func(a, b note.Signature) int { return strings.Compare(a.Name, b.Name) })
+	all.UnverifiedSigs = slices.CompactFunc(all.UnverifiedSigs, func(a, b note.Signature) bool { return a.Name == b.Name && a.Hash == b.Hash })
 	if signed, err = note.Sign(all); err != nil {
 		return nil, nil, err
 	}
@@ -227,11 +205,7 @@ func joined(own []byte, paths []string, root trust.Root) (signed []byte, signers
 
 // rewrite copies a bundle under another signed manifest of the same text.
 func rewrite(f *os.File, signed []byte, to string) error {
-	text, err := textOf(signed)
-	if err != nil {
-		return err
-	}
-	m, err := release.Parse(text)
+	m, _, err := explain.Manifest(signed)
 	if err != nil {
 		return err
 	}
@@ -303,6 +277,6 @@ func writeNew(path string, data []byte, mode os.FileMode) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(f, bytes.NewReader(data))
+	_, err = f.Write(data)
 	return errors.Join(err, f.Sync(), f.Close())
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -51,13 +50,11 @@ func (c *call) help() error {
 
 // call is one run of a verb.
 type call struct {
-	ctx  context.Context
 	verb verb
 	args []string
 	out  io.Writer
 	now  time.Time
 
-	flags      *flag.FlagSet
 	keys       string
 	trustFile  string
 	production bool
@@ -67,25 +64,25 @@ type call struct {
 // parse reads flags and arguments in any order and wants as many arguments as the
 // verb names; a last one with dots stands for one or more.
 func (c *call) parse(more func(*flag.FlagSet)) ([]string, error) {
-	c.flags = flag.NewFlagSet("release "+c.verb.name, flag.ContinueOnError)
-	c.flags.SetOutput(c.out)
-	c.flags.StringVar(&c.keys, "keys", "", "folder of private keys (default: the INSECURE development keys)")
-	c.flags.StringVar(&c.trustFile, "trust", "", "trust.txt of the registers (default: the development keys')")
-	c.flags.BoolVar(&c.production, "production", false, "refuse development keys")
-	c.flags.StringVar(&c.at, "time", "", "the time to write down, RFC 3339 (default $SOURCE_DATE_EPOCH, else now)")
+	flags := flag.NewFlagSet("release "+c.verb.name, flag.ContinueOnError)
+	flags.SetOutput(c.out)
+	flags.StringVar(&c.keys, "keys", "", "folder of private keys (default: the INSECURE development keys)")
+	flags.StringVar(&c.trustFile, "trust", "", "trust.txt of the registers (default: the development keys')")
+	flags.BoolVar(&c.production, "production", false, "refuse development keys")
+	flags.StringVar(&c.at, "time", "", "the time to write down, RFC 3339 (default $SOURCE_DATE_EPOCH, else now)")
 	if more != nil {
-		more(c.flags)
+		more(flags)
 	}
 	var names []string
 	for rest := c.args; ; {
-		if err := c.flags.Parse(rest); err != nil {
+		if err := flags.Parse(rest); err != nil {
 			return nil, err
 		}
-		if c.flags.NArg() == 0 {
+		if flags.NArg() == 0 {
 			break
 		}
-		names = append(names, c.flags.Arg(0))
-		rest = c.flags.Args()[1:]
+		names = append(names, flags.Arg(0))
+		rest = flags.Args()[1:]
 	}
 	want := len(strings.Fields(c.verb.args))
 	if many := strings.HasSuffix(c.verb.args, "..."); len(names) < want || len(names) > want && !many {

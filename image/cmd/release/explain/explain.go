@@ -175,7 +175,7 @@ func trustList(list trust.Root) Page {
 
 // manifest explains a manifest, signed or not.
 func manifest(data []byte, root trust.Root, r Register) (Page, error) {
-	m, err := parseManifest(data)
+	m, _, err := Manifest(data)
 	if err != nil {
 		return Page{}, err
 	}
@@ -186,7 +186,10 @@ func manifest(data []byte, root trust.Root, r Register) (Page, error) {
 	return p, nil
 }
 
-// parseManifest reads a manifest with or without signatures.
-func parseManifest(data []byte) (release.Manifest, error) {
-	return release.Parse(split(data))
+// Manifest reads a manifest with or without signatures, which it does not look at, and
+// returns its text too.
+func Manifest(data []byte) (m release.Manifest, text []byte, err error) {
+	text = split(data)
+	m, err = release.Parse(text)
+	return m, text, err
 }

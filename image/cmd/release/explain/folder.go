@@ -3,7 +3,6 @@ package explain
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"strings"
 
@@ -43,7 +42,7 @@ func folder(f repository.Folder, root trust.Root, r Register) (Page, error) {
 	if offer.Warning != "" {
 		p.about("Note: %s.", offer.Warning)
 	}
-	m, err := parseManifest(offer.Signed)
+	m, _, err := Manifest(offer.Signed)
 	if err != nil {
 		return p, err
 	}
@@ -104,7 +103,7 @@ func rootPage(p *Page, info repository.RootInfo) {
 		p.about("  %-9s %d of %d: %s", name, role.Threshold, len(names), strings.Join(names, ", "))
 	}
 	if !info.Signed {
-		p.about("%s", fmt.Sprintf("It still needs signatures: %d of its root keys must sign.", info.Roles.Root.Threshold))
+		p.about("It still needs signatures: %d of its root keys must sign.", info.Roles.Root.Threshold)
 	}
 	if info.Insecure() {
 		p.about("Its keys are development keys (INSECURE).")

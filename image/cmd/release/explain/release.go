@@ -37,7 +37,7 @@ func bundle(f io.Reader, size int64, root trust.Root, r Register) (Page, error) 
 	if err != nil {
 		return p, err
 	}
-	m, err := parseManifest(b.Signed)
+	m, _, err := Manifest(b.Signed)
 	if err != nil {
 		return p, err
 	}
