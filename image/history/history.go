@@ -42,9 +42,9 @@ const (
 
 // Kinds of records. The list only grows.
 const (
-	Passed    = "passed"    // a slot was not booted: slot, version, reason
+	Passed    = "passed"    // a slot was not booted: slot, reason
 	Failed    = "failed"    // a release was refused because of what it did: slot, version, reason, evidence
-	Lost      = "lost"      // the slot record or a copy of it could not be read: reason
+	Lost      = "lost"      // the slot record or a copy of it could not be read: what, reason
 	Jumped    = "jumped"    // recovery goes on in the slot's own kernel: slot, version
 	Restarted = "restarted" // recovery could neither go on nor choose again: reason
 	Stopped   = "stopped"   // no slot could be booted, or a person asked for recovery: reason
