@@ -141,6 +141,18 @@ func TestHalfReset(t *testing.T) {
 	require.Equal(t, system(ma), w.measure)
 }
 
+// TestALostFactoryPartition hides neither the data nor the ESP from whoever repairs.
+func TestALostFactoryPartition(t *testing.T) {
+	w, _, _, _ := twoSlots(t)
+	w.store(slot.AskRecovery(w.record(), "the manager"))
+	delete(w.parts, "/dev/"+layout.Factory)
+	s, _ := run(w)
+	require.Contains(t, s.Disk.Parts, layout.Data)
+	require.Contains(t, s.Disk.Parts, layout.ESP)
+	require.NotContains(t, s.Disk.Parts, layout.Factory)
+	require.Contains(t, strings.Join(s.Notes, "; "), "finding partition "+layout.Factory)
+}
+
 func TestFloor(t *testing.T) {
 	w, _, _, _ := twoSlots(t)
 	w.floor = 8

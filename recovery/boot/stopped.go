@@ -86,15 +86,19 @@ func (b *Boot) rememberStop() {
 	b.remember(history.Stopped, "reason", reason)
 }
 
-// findRest adds the partitions that booting does not need, when they are there.
+// findRest adds the partitions that booting does not need, each when it is there: without the factory release the sales
+// can still be saved.
 func (b *Boot) findRest() {
 	if len(b.disk.Parts) == 0 {
 		return
 	}
-	all, err := b.world.FindDisk(layout.State, layout.SlotA, layout.SlotB, layout.Factory, layout.ESP, layout.Data)
-	if err != nil {
-		b.note("not every partition is there: %v", err)
-		return
+	for _, n := range []string{layout.Factory, layout.ESP, layout.Data} {
+		all, err := b.world.FindDisk(layout.State, layout.SlotA, layout.SlotB, n)
+		_ = b.noteError("the watchdog is not fed", b.world.FeedWatchdog())
+		if err != nil {
+			b.note("not every partition is there: %v", err)
+			continue
+		}
+		b.disk.Parts[n] = all.Parts[n]
 	}
-	b.disk = all
 }

@@ -249,7 +249,11 @@ func (w *world) WriteFile(path string, data []byte) error { return w.do("write %
 func (w *world) FindDisk(names ...string) (disk.Disk, error) {
 	d := disk.Disk{Name: "vda", Parts: map[string]disk.Partition{}}
 	for _, n := range names {
-		d.Parts[n] = disk.Partition{Name: n, Path: "/dev/" + n, Size: int64(len(w.parts["/dev/"+n].data))}
+		p, ok := w.parts["/dev/"+n]
+		if !ok {
+			return disk.Disk{}, fmt.Errorf("finding partition %s: %w", n, disk.ErrAbsent)
+		}
+		d.Parts[n] = disk.Partition{Name: n, Path: "/dev/" + n, Size: int64(len(p.data))}
 	}
 	return d, w.noDisk
 }
