@@ -446,6 +446,11 @@ func TestExportRefuses(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	b.usb.files = map[string][]byte{}
+	whole := b.m.Data
+	b.m.Data = redeploy.Part{}
+	r = b.do(act.Request{Action: act.Export})
+	require.Contains(t, r.Lines[0].Words.English, "partition of it was not found", "without the data it is no export")
+	b.m.Data = whole
 	require.Contains(t, act.New(b.m, nil).Do(ctx, act.Request{Action: act.Export}).Lines[0].Words.English, "stopped")
 }
 

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"strings"
 
+	"github.com/choba-os/choba/drivers/disk"
 	"github.com/choba-os/choba/image/history"
 	"github.com/choba-os/choba/image/layout"
 	"github.com/choba-os/choba/keys/escrow"
@@ -118,7 +119,10 @@ func (a *Actor) freeName(s Stick) (string, error) {
 func (a *Actor) plan(ctx context.Context, base string, letter bool) ([]extent, error) {
 	state := redeploy.Part{Device: a.m.Register.State, Size: a.stateSize()}
 	total := state.Size
-	if !letter && a.m.Data.Device != nil {
+	if !letter {
+		if a.m.Data.Device == nil {
+			return nil, disk.ErrAbsent // who is told that the sales are saved may erase them next
+		}
 		total += a.m.Data.Size
 	}
 	seen := int64(0)
