@@ -432,6 +432,20 @@ func TestExport(t *testing.T) {
 	require.NotContains(t, b.usb.files, strings.Replace(base, "-00", "-01", 1)+".000")
 }
 
+// TestNoLetter: a register without a key in escrow has nothing to ask the vendor with, and says so; an export of its data
+// goes without.
+func TestNoLetter(t *testing.T) {
+	b := newBench(t)
+	r := b.do(act.Request{Action: act.Export, Letter: true})
+	require.False(t, r.OK)
+	require.Equal(t, "No key was put into escrow here.", r.Lines[0].Words.English)
+	require.Empty(t, b.usb.files)
+	require.True(t, b.do(act.Request{Action: act.Export}).OK)
+	for name := range b.usb.files {
+		require.NotContains(t, name, ".age")
+	}
+}
+
 func TestExportRefuses(t *testing.T) {
 	b := newBench(t)
 	b.fill()

@@ -56,9 +56,16 @@ func (a *Actor) export(ctx context.Context, r Request) Report {
 	if err != nil {
 		return a.refused(title, err)
 	}
+	letter, _, err := escrow.Load(a.m.Register.State)
+	if err != nil {
+		if r.Letter {
+			return a.keyRefused(title, err) // there is nothing to ask the vendor with
+		}
+		a.m.Say("note: no letter to the vendor: " + err.Error())
+	}
 	files, err := a.plan(ctx, base, r.Letter)
 	if err == nil {
-		err = a.copyOut(ctx, stick, base, files)
+		err = a.copyOut(ctx, stick, base, files, letter.Vendor())
 	}
 	if err != nil {
 		return a.refused(title, err)
@@ -177,7 +184,8 @@ func (a *Actor) tell(what Words, done, total int64) {
 }
 
 // copyOut writes the files, the list of them last: an export without a list is none.
-func (a *Actor) copyOut(ctx context.Context, s Stick, base string, files []extent) error {
+// letter is the age file by which the vendor knows the recovery code, if there is one.
+func (a *Actor) copyOut(ctx context.Context, s Stick, base string, files []extent, letter []byte) error {
 	var total int64
 	for _, f := range files {
 		total += f.n
@@ -206,22 +214,13 @@ func (a *Actor) copyOut(ctx context.Context, s Stick, base string, files []exten
 		}
 		h.Sum(f.sum[:0])
 	}
-	if err := a.letter(s, base); err != nil {
-		return err
+	if len(letter) > 0 {
+		if err := s.Create(base+".age", bytes.NewReader(letter), int64(len(letter))); err != nil {
+			return err
+		}
 	}
 	list := a.list(files)
 	return s.Create(base+".txt", bytes.NewReader(list), int64(len(list)))
-}
-
-// letter writes the age file by which the vendor knows the recovery code, if there is one.
-func (a *Actor) letter(s Stick, base string) error {
-	block, _, err := escrow.Load(a.m.Register.State)
-	if err != nil {
-		a.m.Say("note: no letter to the vendor: " + err.Error())
-		return nil
-	}
-	text := block.Vendor()
-	return s.Create(base+".age", bytes.NewReader(text), int64(len(text)))
 }
 
 // list says what the files are, and holds the records of recovery in plain text.
