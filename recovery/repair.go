@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -178,11 +177,14 @@ func usbNames() ([]string, error) {
 // screens are the lit screens. The picture goes away with them: they are kept for ever.
 type screens struct {
 	say func(string)
+	mu  sync.Mutex // guards lit: a self-test names the screens while others are looked for
 	lit []*display.Output
 }
 
 // light looks for screens until there are some.
 func (s *screens) light() (out []attend.Output) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	cards, err := display.Cards()
 	if err != nil {
 		s.say("note: " + err.Error())
@@ -200,11 +202,12 @@ func (s *screens) light() (out []attend.Output) {
 			out = append(out, o)
 		}
 	}
-	runtime.KeepAlive(s)
 	return out
 }
 
 func (s *screens) names() (out []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, o := range s.lit {
 		w, h := o.Size()
 		out = append(out, fmt.Sprintf("%s %d×%d", o.Name, w, h))
