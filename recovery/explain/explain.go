@@ -27,8 +27,6 @@ var (
 	ErrUnlocked  = errors.New("the machine is not locked")             // firmware or kernel would run anything
 	ErrNoTPM     = errors.New("the machine has no TPM")                // and trust.txt does not let it sell so
 	ErrJump      = errors.New("the jump into the slot's kernel")       // could not be prepared or made
-	ErrHung      = errors.New("the watchdog ended its last boot")      // evidence, not a power cut
-	ErrHealth    = errors.New("it was not healthy after its start")    // refused by init's gate
 	ErrAsked     = errors.New("a person asked for recovery")           // nothing is wrong
 	ErrHalfReset = errors.New("a factory reset was cut off")           // it is finished before anything else
 	ErrNoKeys    = errors.New("the sealed key does not open any more") // another board, another firmware
@@ -69,8 +67,6 @@ var kinds = []struct {
 	{release.ErrHardware, Words{"it is for other hardware", "別の機種のものです"}},
 	{release.ErrFloor, Words{"it is older than what this register has run; it could not open the sales data", "このレジで動いた版より古く、売上データを開けません"}},
 	{ErrJump, Words{"its kernel could not be started", "カーネルを起動できません"}},
-	{ErrHung, Words{"it stopped answering and was restarted", "応答がなくなり、再起動されました"}},
-	{ErrHealth, Words{"it was not well after its start", "起動後の点検で異常が見つかりました"}},
 	{ErrNoKeys, Words{"the key to the sales data does not open on this board", "売上データの鍵がこの基板では開きません"}},
 	{release.ErrAltered, Words{"its contents are damaged", "内容が壊れています"}},
 	{verity.ErrCorrupt, Words{"its contents are damaged", "内容が壊れています"}},

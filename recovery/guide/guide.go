@@ -62,7 +62,6 @@ type Guide struct {
 	dots  []face.Dot // of the input test
 	keys  string     // of the input test
 	fill  int        // of the colour test
-	after place      // where Back leads from a report
 }
 
 // place is the page that is shown.
@@ -199,7 +198,7 @@ func (g *Guide) Finished(r act.Report) Effect {
 	case r.Action == act.Redeploy && g.automatic:
 		g.at, g.left = waiting, Retry
 	default:
-		g.at, g.after = reported, menu
+		g.at = reported
 	}
 	return Effect{}
 }

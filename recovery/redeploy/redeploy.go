@@ -85,7 +85,7 @@ type Progress struct {
 }
 
 // Deployer redeploys onto one register. Report, when set, is called often while
-// something gets on, by the goroutine that called From or Auto.
+// something gets on, by the goroutine that called From.
 type Deployer struct {
 	Register Register
 	Report   func(Progress)
@@ -144,26 +144,6 @@ type Source interface {
 	Kind() Kind
 	// Offers lists what is there. ErrNothing (wrapped) when the place is empty or absent.
 	Offers(ctx context.Context) ([]Offer, error)
-}
-
-// Auto tries the sources in the given order and stops at the first that serves. With
-// none, the error joins every Refusal.
-func (d *Deployer) Auto(ctx context.Context, sources ...Source) (Done, error) {
-	var all []error
-	for _, s := range sources {
-		done, err := d.From(ctx, s, false)
-		if err == nil {
-			return done, nil
-		}
-		all = append(all, err)
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	if len(all) == 0 {
-		return Done{}, ErrNothing
-	}
-	return Done{}, errors.Join(all...)
 }
 
 // From redeploys the newest acceptable release of one source; the next newest when one

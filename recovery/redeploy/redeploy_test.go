@@ -120,7 +120,9 @@ func TestFactory(t *testing.T) {
 	n, _ := boots(t, m, v)
 	require.Empty(t, n)
 	d := redeploy.Deployer{Register: m.Register(v)}
-	done, err := d.Auto(context.Background(), redeploy.Slots(d.Register, false), redeploy.FactoryOf(d.Register))
+	_, err := d.From(context.Background(), redeploy.Slots(d.Register, false), false)
+	require.ErrorIs(t, err, redeploy.ErrNothing)
+	done, err := d.From(context.Background(), redeploy.FactoryOf(d.Register), false)
 	require.NoError(t, err)
 	require.Equal(t, redeploy.Factory, done.Kind)
 	require.Equal(t, slot.B, done.Slot)
@@ -317,7 +319,7 @@ func TestStopping(t *testing.T) {
 			cancel()
 		}
 	}
-	_, err := d.Auto(ctx, redeploy.FactoryOf(d.Register), stickOf(v, folder{"a.choba": v.Bundle(v.Release(9, 2, nil))}))
+	_, err := d.From(ctx, stickOf(v, folder{"a.choba": v.Bundle(v.Release(9, 2, nil)), "b.choba": v.Bundle(v.Release(8, 2, nil))}), false)
 	require.ErrorIs(t, err, context.Canceled)
 	n, _ := boots(t, m, v)
 	require.Empty(t, n)
