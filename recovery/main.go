@@ -2,7 +2,7 @@
 // chooses, checks and measures a slot, closes the doors behind it and switches
 // to the slot's /init; when no slot is good it says why and repairs the register.
 //
-// It is not init: it starts no service and never opens the data partition.
+// It is not init: it starts no service and never opens the encryption of the data.
 //
 // The rule that keeps it small: the way is written in recovery/boot as printable
 // plans, what a repair is in recovery/guide and recovery/act; here the machine, the
