@@ -173,6 +173,7 @@ func (g *Guard) left(path string) {
 	}
 	if d.claim != nil {
 		d.claim.end()
+		d.claim = nil // its release is nobody's business any more: another device may have the place
 	}
 	g.log.WithFields(d.fields()).Info("device detached")
 	g.note(d.note(Detached))

@@ -72,6 +72,25 @@ func TestA41StickIsOnOnlyWhileWanted(t *testing.T) {
 	require.Equal(t, api.RoleStick, h.notes[0].Fact.Role)
 }
 
+// A claim that is given back late does nothing to the device that has the place by then.
+func TestReleaseAfterAnotherDeviceCame(t *testing.T) {
+	h := open(t)
+	h.plugStick("1-2", false)
+	claims := h.later(t.Context())
+	h.until(api.StateClaimed)
+	old := <-claims
+	h.Unplug("1-2")
+	h.look()
+	claims = h.later(t.Context())
+	h.plugStick("1-2", false)
+	h.until(api.StateClaimed)
+	old.Release()
+	require.True(t, h.On("1-2"))
+	h.look()
+	require.Equal(t, api.StateClaimed, h.g.Devices()[0].State)
+	(<-claims).Release()
+}
+
 // Whoever stops waiting switches nothing on.
 func TestA41StickOfAClaimantThatLeft(t *testing.T) {
 	h := open(t)
