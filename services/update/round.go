@@ -28,9 +28,9 @@ type round struct {
 // outcome is what a round leaves.
 type outcome struct {
 	standing
-	failed     bool // a source was not reached, or broke off: ask again sooner
-	soon       bool // init is not that far yet
-	triedAgain bool // the person's wish was carried out
+	failed bool   // a source was not reached, or broke off: ask again sooner
+	soon   bool   // init is not that far yet
+	tried  uint64 // the release that was tried once more, as a person wished; 0: none
 }
 
 // firstLook is how things stand when the service starts.
@@ -145,16 +145,19 @@ func (r *round) remember(n memory.Notes) {
 func (r *round) take(status bootapi.Status, c candidate, out *outcome) {
 	id := hex.EncodeToString(c.ID[:])
 	rel := api.Release{Version: c.Version, Name: c.Name}
-	anew := r.again == c.Version
+	anew, tried := false, uint64(0)
+	if r.again == c.Version {
+		anew, tried = true, c.Version
+	}
 	if out.phase == api.PhaseReady && out.manifest == id {
-		out.offered, out.triedAgain = rel, anew
+		out.offered, out.tried = rel, tried
 		return
 	}
 	if !anew && r.knownBad(status, rel, id, out) {
 		return
 	}
 	r.record(kindFound, foundEvent{releaseOf(rel), id, c.source})
-	out.triedAgain = anew
+	out.tried = tried
 	loading := standing{phase: api.PhaseLoading, running: out.running, offered: rel, manifest: id, source: c.source, warnings: out.warnings}
 	r.count.Store(nil)
 	r.tell(r.ctx, func() {

@@ -327,7 +327,7 @@ func (s *Service) finish(out outcome) {
 	if !st.stick.Present {
 		st.now.dropWarning(api.SourceStick)
 	}
-	if out.triedAgain {
+	if st.again == out.tried { // and not what was asked for meanwhile
 		st.again = 0
 	}
 	st.failures++
