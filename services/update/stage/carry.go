@@ -33,8 +33,8 @@ type carrier struct {
 	dirty   int    // bytes written since the last flush
 }
 
-func (c *carrier) run(ctx context.Context) (err error) {
-	defer func() { err = errors.Join(err, c.closeBody()) }()
+func (c *carrier) run(ctx context.Context) error {
+	defer c.closeBody()
 	c.runs = c.plan.Runs(gap)
 	buf := make([]byte, block)
 	for i, step := range c.plan {
@@ -128,9 +128,7 @@ func (c *carrier) hold(number uint32) error {
 func (c *carrier) fetch(ctx context.Context, number uint32, buf []byte) error {
 	for c.body == nil || number >= c.runs[0].First+c.runs[0].Count {
 		if c.body != nil {
-			if err := c.closeBody(); err != nil {
-				return err
-			}
+			c.closeBody()
 			c.runs = c.runs[1:]
 			continue
 		}
@@ -146,13 +144,11 @@ func (c *carrier) fetch(ctx context.Context, number uint32, buf []byte) error {
 	return nil
 }
 
-func (c *carrier) closeBody() error {
-	if c.body == nil {
-		return nil
+func (c *carrier) closeBody() {
+	if c.body != nil {
+		c.body.close()
+		c.body = nil
 	}
-	err := c.body.Close()
-	c.body = nil
-	return err
 }
 
 // write writes what is pending.

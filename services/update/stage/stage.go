@@ -144,7 +144,8 @@ func (s *Stager) tree(ctx context.Context, r Release, counts *Counts) ([]byte, e
 	tree := make([]byte, m.Tree.Size) // the manifest's own limits and put's keep it below 1 MiB
 	from := s.stream(ctx, r.Bundle, layout.HeadSize+m.EROFS.Size, m.Tree.Size, counts)
 	_, err := io.ReadFull(from, tree)
-	if err = errors.Join(err, from.Close()); err != nil {
+	from.close()
+	if err != nil {
 		return nil, fmt.Errorf("fetching the hash tree: %w", err)
 	}
 	if sha256.Sum256(tree) != m.Tree.SHA256 {

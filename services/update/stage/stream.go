@@ -74,7 +74,7 @@ func (s *stream) again(why error) error {
 	if errors.Is(why, io.EOF) {
 		why = fmt.Errorf("the source ended at %d of %d bytes: %w", s.at, s.end, io.ErrUnexpectedEOF)
 	}
-	closing := s.Close()
+	s.close()
 	if err := s.ctx.Err(); err != nil {
 		return err
 	}
@@ -84,16 +84,15 @@ func (s *stream) again(why error) error {
 	s.failures++
 	s.well = 0
 	if err := s.retry(s.ctx, s.failures); err != nil {
-		return errors.Join(why, closing, err)
+		return errors.Join(why, err)
 	}
 	return nil
 }
 
-// Close gives up the open request. Its own error is of no use to anybody: all bytes that counted were checked.
-func (s *stream) Close() error {
+// close gives up the open request. Its own error is of no use to anybody: all bytes that counted were checked.
+func (s *stream) close() {
 	if s.body != nil {
 		_ = s.body.Close()
 		s.body = nil
 	}
-	return nil
 }
