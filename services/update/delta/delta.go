@@ -121,11 +121,3 @@ func (p Plan) Runs(gap uint32) []Run {
 	}
 	return out
 }
-
-// Count is how many blocks come from each place.
-func (p Plan) Count() (n [5]int) {
-	for _, s := range p {
-		n[s.From]++
-	}
-	return n
-}
