@@ -1,6 +1,7 @@
 package fat
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -16,8 +17,10 @@ const (
 	attrArchive = 0x20
 	shortUpper  = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 	longASCII   = shortUpper + "abcdefghijklmnopqrstuvwxyz. ()+,;=[]!#$%&'@^`{}~"
-	// maxName keeps all slots of a name inside one sector of 512 bytes.
-	maxName = 13 * 15
+	// atomic is how many slots the disk writes whole or not at all, whatever the volume calls a sector.
+	atomic = bootSize / slotSize
+	// maxName keeps all slots of a name inside one sector of the disk.
+	maxName = 13 * (atomic - 1)
 )
 
 // Create adds a file of n bytes to a folder that is there. Clusters that nothing refers to are left alone: the volume
@@ -56,7 +59,7 @@ func create(d frame.Device, size int64, path string, content io.Reader, n int64)
 	if err != nil {
 		return err
 	}
-	plan, err := s.plan(folder, b, slots)
+	at, end, err := gap(b, len(slots)/slotSize)
 	if err != nil {
 		return err
 	}
@@ -67,7 +70,11 @@ func create(d frame.Device, size int64, path string, content io.Reader, n int64)
 	if err != nil {
 		return err
 	}
-	setSlot(plan.short, pieces[0].first, n)
+	setSlot(slots[len(slots)-slotSize:], pieces[0].first, n)
+	plan, err := s.plan(folder, b, slots, at, end)
+	if err != nil {
+		return err
+	}
 	if err := s.carry(plan); err != nil {
 		return err
 	}
@@ -167,82 +174,70 @@ func longSlots(name, short string) []byte {
 	return out
 }
 
-// plan is what is written into a folder, sector by sector, with a flush after each. Only the last one is seen.
-type plan struct {
-	sectors []planned
-	short   []byte // the short slot, inside one of them
-}
-
-type planned struct {
-	at   int64
-	data []byte
-}
-
-// plan finds a gap for the slots inside one sector of the folder: among deleted slots, behind the last one, or at the
-// beginning of the sector after that. The folder is never made longer.
-func (s *survey) plan(folder location, b, slots []byte) (plan, error) {
-	per, need := int(s.g.sector/slotSize), len(slots)/slotSize
-	end := 0
+// gap finds room for some slots inside one of the disk's sectors: among deleted slots, behind the last one, or at the
+// beginning of the sector after that. end is where the folder ends. The folder is never made longer.
+func gap(b []byte, need int) (at, end int, err error) {
 	for end*slotSize < len(b) && b[end*slotSize] != slotEnd {
 		end++
 	}
-	total := len(b) / slotSize
-	at, gap := -1, 0
-	for i := 0; i < end && at < 0; i++ {
-		if i%per == 0 || b[i*slotSize] != slotFree {
-			gap = 0
+	at = -1
+	for i, wide := 0, 0; i < end && at < 0; i++ {
+		if i%atomic == 0 || b[i*slotSize] != slotFree {
+			wide = 0
 		}
 		if b[i*slotSize] == slotFree {
-			gap++
+			wide++
 		}
-		if gap == need {
+		if wide == need {
 			at = i - need + 1
 		}
 	}
 	if at < 0 {
 		at = end
-		if end%per+need > per {
-			at = (end/per + 1) * per
+		if end%atomic+need > atomic {
+			at = (end/atomic + 1) * atomic
 		}
 	}
-	if at+need > total {
-		return plan{}, fmt.Errorf("%w: the folder has no gap for a name of %d slots", ErrFull, need)
+	if at+need > len(b)/slotSize {
+		return 0, 0, fmt.Errorf("%w: the folder has no gap for a name of %d slots", ErrFull, need)
 	}
-	return s.sectors(folder, b, slots, at, end)
+	return at, end, nil
 }
 
-// sectors turns a gap into the writes that fill it.
-func (s *survey) sectors(folder location, b, slots []byte, at, end int) (plan, error) {
+// planned is a sector of the volume as it is written into a folder.
+type planned struct {
+	at   int64
+	data []byte
+}
+
+// plan turns a gap into the writes that fill it, in their order. Each changes one of the disk's sectors, and what the
+// last one changes is seen. The folder's bytes b become those of afterwards.
+func (s *survey) plan(folder location, b, slots []byte, at, end int) (p []planned, err error) {
 	per, need := int(s.g.sector/slotSize), len(slots)/slotSize
-	var p plan
-	sector := func(first int, change func(data []byte)) error {
-		where, err := s.slotAt(folder, first)
-		if err != nil {
-			return err
-		}
-		data := append([]byte(nil), b[first*slotSize:(first+per)*slotSize]...)
-		change(data)
-		p.sectors = append(p.sectors, planned{where, data})
-		return nil
+	sector := func(first int, change func(part []byte)) error {
+		change(b[first*slotSize:][:bootSize])
+		whole := first / per * per
+		where, err := s.slotAt(folder, whole)
+		p = append(p, planned{where, bytes.Clone(b[whole*slotSize:][:s.g.sector])})
+		return err
 	}
 	// What lies behind the end may be anything; it must go on being behind the end.
-	if next := at + need; at >= end && next%per == 0 && next*slotSize < len(b) && b[next*slotSize] != slotEnd {
+	if next := at + need; at >= end && next%atomic == 0 && next*slotSize < len(b) && b[next*slotSize] != slotEnd {
 		if err := sector(next, func(d []byte) { clear(d[:slotSize]) }); err != nil {
 			return p, err
 		}
 	}
-	first := at / per * per
+	first := at / atomic * atomic
 	if err := sector(first, func(d []byte) {
 		copy(d[(at-first)*slotSize:], slots)
-		if at >= end && (at+need)%per != 0 {
+		if at >= end && (at+need)%atomic != 0 {
 			clear(d[(at-first+need)*slotSize:][:slotSize])
 		}
-		p.short = d[(at-first+need-1)*slotSize:][:slotSize]
 	}); err != nil {
 		return p, err
 	}
 	if at > end { // the slots between become deleted ones, and what follows is seen
-		from := end / per * per
+		from := end / atomic * atomic
 		return p, sector(from, func(d []byte) {
 			for i := end; i < at; i++ {
 				clear(d[(i-from)*slotSize:][:slotSize])
@@ -253,9 +248,9 @@ func (s *survey) sectors(folder location, b, slots []byte, at, end int) (plan, e
 	return p, nil
 }
 
-// carry writes a plan.
-func (s *survey) carry(p plan) error {
-	for _, w := range p.sectors {
+// carry writes a plan, with a flush after each sector.
+func (s *survey) carry(p []planned) error {
+	for _, w := range p {
 		if _, err := s.d.WriteAt(w.data, w.at); err != nil {
 			return err
 		}

@@ -278,6 +278,41 @@ func TestReplaceCutTwice(t *testing.T) {
 	t.Logf("%d cut points in %d second replacements", total, n/97)
 }
 
+// Sectors of 4096 on a disk that writes 512 at a time: the name is not torn, be it in a gap or before what lies behind the
+// folder's end.
+func TestCreateCutInLargeSectors(t *testing.T) {
+	const name = "sealed data of register 7.age"
+	data := sample(5_000, 5)
+	for _, first := range []byte{slotFree, slotEnd} { // of the slots 13 to 18; the next one is in use, or was once
+		base := theirs(t, 20<<20, sample(3000, 1), sample(100, 2), "-F", "16", "-S", "4096", "-s", "1")
+		size := int64(len(base))
+		r := &recorder{data: bytes.Clone(base)}
+		for i := range 24 {
+			require.NoError(t, Create(r, size, "F"+string(rune('A'+i)), bytes.NewReader(data[:10]), 10))
+		}
+		v, err := Open(r, size)
+		require.NoError(t, err)
+		for i := int64(13); i <= 18; i++ {
+			r.data[v.g.root.at+i*slotSize] = first
+		}
+		r.epochs = nil
+		base = bytes.Clone(r.data)
+		before, err := v.ReadDir("")
+		require.NoError(t, err)
+		require.NoError(t, Create(r, size, name, bytes.NewReader(data), int64(len(data))))
+		cuts(base, r.epochs, func(l *layered, epoch int) {
+			v, err := Open(l, size)
+			require.NoError(t, err)
+			list, err := v.ReadDir("")
+			require.NoError(t, err)
+			if len(list) != len(before) {
+				require.Len(t, list, len(before)+1, "epoch %d", epoch)
+				require.True(t, bytes.Equal(data, readAll(t, v, name)), "epoch %d", epoch)
+			}
+		})
+	}
+}
+
 // What a file that is added leaves when the power goes: nothing, or all of it.
 func TestCreateCut(t *testing.T) {
 	data := sample(20_000, 5)
